@@ -1,0 +1,168 @@
+"""Train one network twice on real digits, with SGD and with Momentum, and compare.
+
+python -m tinygrad_edu --help
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+import tinygrad_edu as tg
+
+DATASETS = {
+    "digits": tg.datasets.digits,
+    "fashion-mnist": tg.datasets.fashion_mnist,
+    "mnist": tg.datasets.mnist,
+}
+
+
+class Epoch(NamedTuple):
+    """What one epoch came to: the mean training loss on its way, the test accuracy, the time."""
+
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+def read_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tinygrad_edu",
+        description="Train one network twice on real images, with SGD and with Momentum, from the "
+        "same weights and over the same batches, and compare.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--dataset", choices=DATASETS, default="digits", help="what to learn")
+    add("--epochs", type=int, default=10, metavar="N", help="passes over the training data")
+    add("--batch-size", type=int, default=32, metavar="B", help="samples for one update")
+    add("--lr", type=float, default=0.05, metavar="η", help="learning rate, the same for both")
+    add("--momentum", type=float, default=0.9, metavar="λ", help="share of the last step kept")
+    add("--hidden", type=int, default=64, metavar="H", help="units in the hidden layer")
+    add("--seed", type=int, default=0, metavar="S", help="for the weights and the batches")
+    add("--backend", choices=["numpy", "cupy"], default="numpy", help="CPU or GPU")
+    add("--plot", metavar="FILE", help="draw both runs into FILE (.png, .svg, .pdf)")
+    arguments = parser.parse_args()
+    if arguments.epochs < 1:
+        parser.error(f"--epochs must be 1 or more, but is {arguments.epochs}")
+    return arguments
+
+
+def accuracy(model: tg.nn.Module, dataset: tg.TensorDataset) -> float:
+    """Return the share of the images that get their own label's score highest."""
+    images, labels = dataset[:]
+    with tg.no_grad():
+        guesses = model(images).data.argmax(axis=1)
+    return float((guesses == labels.data).mean())
+
+
+def train(name: str, arguments: argparse.Namespace) -> tuple[tg.nn.Module, list[Epoch]]:
+    """Train a new network with one of the optimizers, and print each epoch as it ends."""
+    train_data, test_data = DATASETS[arguments.dataset]()
+    pixels = train_data.arrays[0].shape[1]
+    generator = np.random.default_rng(arguments.seed)
+    model = tg.nn.Sequential(
+        tg.nn.Linear(pixels, arguments.hidden, generator),
+        tg.nn.ReLU(),
+        tg.nn.Linear(arguments.hidden, 10, generator),
+    )
+    loader = tg.DataLoader(train_data, arguments.batch_size, shuffle=True, seed=arguments.seed)
+    if name == "SGD":
+        optimizer = tg.SGD(model.parameters(), arguments.lr)
+        print(f"SGD, η = {optimizer.lr:g}:  θ ← θ − ηg")
+    else:
+        optimizer = tg.Momentum(model.parameters(), arguments.lr, arguments.momentum)
+        print(
+            f"Momentum, η = {optimizer.lr:g}, λ = {arguments.momentum:g}:  m ← λm − ηg,  θ ← θ + m"
+        )
+    print("  epoch   training loss   test accuracy   seconds")
+
+    epochs = []
+    for number in range(1, arguments.epochs + 1):
+        start = time.perf_counter()
+        total = tg.Tensor(0.0)
+        for images, labels in loader:
+            loss = tg.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(labels)
+        seconds = time.perf_counter() - start
+        epoch = Epoch(total.item() / len(train_data), accuracy(model, test_data), seconds)
+        print(
+            f"  {number:5}   {epoch.loss:13.4f}   {epoch.accuracy:13.1%}   {seconds:7.2f}",
+            flush=True,
+        )
+        epochs.append(epoch)
+    print()
+    return model, epochs
+
+
+def compare(sgd: list[Epoch], momentum: list[Epoch]) -> str:
+    """Say in words how the two runs differ."""
+    if not math.isfinite(momentum[-1].loss):
+        return (
+            "Momentum diverged: its steps grow up to 1/(1 − λ) times as long. Try a smaller --lr."
+        )
+    if not math.isfinite(sgd[-1].loss):
+        return "SGD diverged. Try a smaller --lr."
+    goal, count = sgd[-1].loss, len(sgd)
+    reached = next((n for n, epoch in enumerate(momentum, 1) if epoch.loss <= goal), None)
+    if reached is None:
+        first = f"Momentum did not come down to the loss that SGD ended with, {goal:.4f}."
+    else:
+        first = (
+            f"Momentum needed {reached} of {count} epochs for the loss SGD ended with, {goal:.4f}."
+        )
+    return (
+        f"{first}\nAfter {count} epochs SGD got {sgd[-1].accuracy:.1%} of the test images right, "
+        f"Momentum {momentum[-1].accuracy:.1%}."
+    )
+
+
+def plot(runs: dict[str, list[Epoch]], file: str) -> None:
+    """Draw loss and accuracy of the runs over the epochs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for (name, epochs), color, marker in zip(
+        runs.items(), ("#0072B2", "#D55E00"), "os", strict=True
+    ):
+        numbers = range(1, len(epochs) + 1)
+        left.semilogy(numbers, [e.loss for e in epochs], marker=marker, color=color, label=name)
+        right.plot(numbers, [100 * e.accuracy for e in epochs], marker=marker, color=color)
+    left.set(xlabel="epoch", ylabel="training loss")
+    right.set(xlabel="epoch", ylabel="test accuracy (%)")
+    left.legend(frameon=False)
+    figure.savefig(file, dpi=150)
+    print(f"Drawn into {file}.")
+
+
+def main() -> None:
+    """Run it all."""
+    arguments = read_arguments()
+    try:
+        with tg.use(arguments.backend):
+            train_data, test_data = DATASETS[arguments.dataset]()
+            updates = -(-len(train_data) // arguments.batch_size)
+            print(
+                f"{arguments.dataset}: {len(train_data)} images to train with, {len(test_data)} to "
+                f"test. Batches of {arguments.batch_size}: {updates} updates an epoch.\n"
+            )
+            runs = {name: train(name, arguments)[1] for name in ("SGD", "Momentum")}
+            print(compare(runs["SGD"], runs["Momentum"]))
+            if arguments.plot:
+                plot(runs, arguments.plot)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        sys.exit(f"python -m tinygrad_edu: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""NumPy or CuPy: one switch.
+
+NumPy's functions hand themselves over: `np.tanh(x)` runs on the GPU where `x` is a CuPy array. So
+the formulas of this package are written once, with NumPy's names. What cannot be handed over is the
+making of a new array out of numbers and lists, and the way between host and GPU. It is all here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+
+
+Array = Any  # a NumPy or a CuPy array: they share an interface, but no base class
+
+_current = "numpy"
+
+
+def _module(name: str) -> ModuleType:
+    if name == "numpy":
+        return np
+    if name != "cupy":
+        raise ValueError(f"the backend must be 'numpy' or 'cupy', but was given as {name!r}")
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        raise ImportError(
+            "the backend 'cupy' needs CuPy, which is not installed: "
+            "python -m pip install cupy-cuda13x (or cupy-cuda12x, to match your driver)"
+        ) from error
+    try:
+        cupy.zeros(1)
+    except Exception as error:
+        raise RuntimeError(
+            f"the backend 'cupy' needs a CUDA GPU, and CuPy cannot use one here: {error}"
+        ) from error
+    return cupy
+
+
+class use:  # noqa: N801 (a verb: `with use(...)`)
+    """Make new arrays with this backend from now on, or inside a `with` block.
+
+    The switch belongs to the whole process. Arrays that exist stay where they are.
+
+    Parameters
+    ----------
+    name : {"numpy", "cupy"}
+
+    Raises
+    ------
+    ValueError
+        If the name is another one.
+    ImportError, RuntimeError
+        If CuPy is not installed, or finds no GPU. The backend stays as it was.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> with tg.use("numpy"):
+    ...     tg.backend.current()
+    'numpy'
+    """
+
+    def __init__(self, name: str) -> None:
+        global _current
+        _module(name)
+        self._previous, _current = _current, name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        global _current
+        _current = self._previous
+
+
+def current() -> str:
+    """Name the backend that makes new arrays: "numpy" or "cupy".
+
+    >>> current()
+    'numpy'
+    """
+    return _current
+
+
+def name_of(array: Array) -> str:
+    """Name the backend that an array belongs to.
+
+    >>> name_of(np.zeros(3))
+    'numpy'
+    """
+    return "cupy" if type(array).__module__.partition(".")[0] == "cupy" else "numpy"
+
+
+def describe(value: Any) -> str:
+    """Describe an operand for an error message: dtype and shape, and the backend if not NumPy.
+
+    >>> describe(np.zeros((2, 3)))
+    'float64 (2, 3)'
+    """
+    if not hasattr(value, "dtype"):
+        return type(value).__name__
+    return f"{value.dtype} {value.shape}" + (" on cupy" if name_of(value) == "cupy" else "")
+
+
+def asarray(data: Any, dtype: Any = None) -> Array:
+    """Make an array on the current backend, without a copy where that is possible.
+
+    A CuPy array stays on the GPU, whatever the current backend: nothing comes to the host unless
+    you say so. An array of another library is taken over through DLPack.
+
+    >>> asarray([1, 2, 3])
+    array([1, 2, 3])
+    """
+    if name_of(data) == "cupy":
+        return data if dtype is None else data.astype(dtype, copy=False)
+    if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+        on_gpu = data.__dlpack_device__()[0] == 2  # kDLCUDA in DLPack's table of devices
+        data = _module("cupy" if on_gpu else "numpy").from_dlpack(data)
+        return asarray(data, dtype)
+    return _module(_current).asarray(data, dtype=dtype)
+
+
+def move(array: Array, name: str) -> Array:
+    """Bring an array to a backend; it is returned as it is if it is there already.
+
+    >>> move(np.arange(3), "numpy")
+    array([0, 1, 2])
+    """
+    module = _module(name)
+    if name_of(array) == name:
+        return array
+    return array.get() if name == "numpy" else module.asarray(array)

@@ -1,0 +1,420 @@
+"""Reverse-mode automatic differentiation, to any order: the whole idea in one file.
+
+Take y = x·x + x at x = 3. Python computes it in two steps, and each step is recorded as it runs:
+
+    p = multiply(x, x)        # 9
+    y = add(p, x)             # 12
+
+To find dy/dx, walk back from y. At each step ask one question: *if y changes at the rate g when the
+step's output changes, at which rate does y change when each operand does?* The answer is the step's
+**vector–Jacobian product (VJP)**, one short formula per operand:
+
+    add(a, b)                 g          for a,    g          for b
+    multiply(a, b)            g * b      for a,    g * a      for b
+
+Start with dy/dy = 1. The step `add` passes 1 to p and 1 to x. The step `multiply` turns p's 1 into
+1·3 for its first operand and 1·3 for its second, and both are x. So x receives 1 + 3 + 3 = 7, which
+is 2x + 1. Nothing else happens below: *record; walk back; multiply along each path by the chain
+rule; add where paths meet.*
+
+First comes the recording (`Variable`, `op`, `no_grad`), then the walk (`grad`, `backward`). The
+formulas are in `ops.py`. `tensor.py` gives a Variable the operators and methods of NumPy: that is
+the Tensor which you use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from tinygrad_edu import backend
+from tinygrad_edu.backend import Array
+
+
+VJP = Callable[..., Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+# ── Recording ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Operation(NamedTuple):
+    """What is known of an operation: its name and its VJPs, one per operand (None: constant)."""
+
+    name: str
+    vjps: tuple[VJP | None, ...]
+
+
+class Variable:
+    """An array that remembers how it was made.
+
+    A Variable knows its operands; nothing knows the results made from it. So there are no reference
+    cycles, and a history is freed the moment its last result is dropped.
+
+    Attributes
+    ----------
+    data : array
+        The value. You may put a new array here, but never write into the old one: the results made
+        from it still need it.
+    requires_grad : bool
+        Whether what is made from this Variable is recorded.
+    grad : Variable or None
+        Where `backward` adds up the gradient, if this is a leaf.
+    operation : Operation or None
+        The operation that made it; None for a *leaf*, where the walk back ends.
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "requires_grad", "operation", "operands",
+                 "parameters", "saved", "birth")  # fmt: skip
+    # The history of y = operation(*operands, **parameters):
+    operands: tuple[Any, ...]  # as they were given: Variables, arrays, numbers
+    parameters: dict[str, Any]
+    saved: tuple[Any, ...]  # the arrays (y, *operands) of that moment
+    birth: int  # a serial number: 1 for the first step recorded, 2 for the next, …
+
+    def __init__(self, data: Array) -> None:
+        self.data = data
+        self.requires_grad = False
+        self.grad: Any = None
+        self.operation: Operation | None = None
+        self.operands = ()
+        self.birth = 0
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add the gradient of this result to the `grad` of every leaf that it was made from.
+
+        Gradients *add up* over calls, because a parameter may have a part in several losses. So
+        clear them (`optimizer.zero_grad()`) before each update. The history stays: a second call
+        works.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The rate g to start from, in this result's shape. Not needed for a single number: it
+            starts from 1.
+
+        Raises
+        ------
+        ValueError
+            If nothing was recorded; if `gradient` is missing, or has another shape.
+        RuntimeError
+            If an operand's value was replaced after it was used. No `grad` has changed then.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> x = tg.Tensor(3.0, requires_grad=True)
+        >>> (x * x + x).backward()
+        >>> x.grad
+        Tensor(7., dtype=float64)
+        """
+        rates: dict[Variable, Any] = {self: _seed(self, gradient).copy()}
+        _walk(rates, inputs=None, create_graph=False)
+        totals: dict[Variable, Array] = {}
+        for leaf, rate in rates.items():  # only those of leaves are left
+            total = _array(rate)
+            if leaf.grad is not None:
+                total = leaf.grad.data + total
+            elif total.base is not None or any(total is other for other in totals.values()):
+                total = total.copy()  # a leaf owns its grad: no view, and no other leaf's array
+            totals[leaf] = total
+        for leaf, total in totals.items():
+            leaf.grad = _wrap(type(leaf), total)
+
+
+_births = itertools.count(1)
+_recording = ContextVar("recording", default=True)  # each thread and each async task has its own
+
+
+def op(*vjps: VJP | None) -> Callable[[Function], Function]:
+    """Make a function of arrays differentiable, given one VJP for each of its operands.
+
+    The function then takes Tensors as well: *arrays in, array out; a Tensor among the operands, a
+    recorded Tensor out.* A VJP is called with the rate g, the result y, and all that the function
+    was called with. It returns the operand's rate. Write it with the operations of this package and
+    with operators, and the one formula serves twice: on arrays it is the fast backward pass, and on
+    Tensors it is recorded in its turn, so that it can be differentiated again.
+
+    A VJP need not undo broadcasting or a change of dtype: the walk does so for all of them.
+
+    Parameters
+    ----------
+    *vjps : callable or None
+        One for each leading positional argument; None for one without a derivative. Without any,
+        the function is piecewise constant, and its result is not recorded. Neither is a result of
+        integers or booleans.
+
+    Examples
+    --------
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> @tg.op(lambda g, y, x: g * 3 * x * x)  # d(x³) = 3x² dx
+    ... def cube(x):
+    ...     return x * x * x
+    >>> cube(np.array([1.0, 2.0]))
+    array([1., 8.])
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> (slope,) = tg.grad(cube(x), x, create_graph=True)
+    >>> tg.grad(slope, x)  # 6x
+    (Tensor(12., dtype=float64),)
+    """
+
+    def decorate(function: Function) -> Function:
+        operation = Operation(function.__name__, vjps)
+
+        @functools.wraps(function)
+        def apply(*operands: Any, **parameters: Any) -> Any:
+            values = []
+            kind = None
+            recorded = False
+            for operand in operands:
+                if isinstance(operand, Variable):
+                    kind = type(operand)
+                    recorded = recorded or operand.requires_grad
+                    operand = operand.data
+                values.append(operand)
+            try:
+                value = function(*values, **parameters)
+            except Exception as error:
+                _explain(error, operation.name, values)
+                raise
+            if kind is None:
+                return value
+
+            value = _array(value)
+            result = _wrap(kind, value)
+            if recorded and vjps and value.dtype.kind == "f" and _recording.get():
+                result.requires_grad = True
+                result.operation = operation
+                result.operands = (*operands[: len(vjps)], *values[len(vjps) :])
+                result.parameters = parameters
+                result.saved = (value, *values)
+                result.birth = next(_births)
+            return result
+
+        return apply  # type: ignore[return-value]
+
+    return decorate
+
+
+def _wrap(kind: type[Variable], data: Array) -> Any:
+    variable = kind.__new__(kind)
+    Variable.__init__(variable, data)
+    return variable
+
+
+def _array(value: Any) -> Array:
+    # NumPy turns 0-d results into scalars, which are no arrays.
+    return np.asarray(value) if isinstance(value, np.generic) else value
+
+
+def _explain(error: Exception, name: str, values: Sequence[Any]) -> None:
+    given = f"{name} was given: {', '.join(map(backend.describe, values))}"
+    if len({backend.name_of(value) for value in values if getattr(value, "ndim", 0)}) > 1:
+        raise TypeError(f"{given}; bring them together with tensor.to(backend)") from error
+    error.add_note(given)
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside a `with` block, or inside the function that this decorates.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(3.0, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+# ── The walk back ────────────────────────────────────────────────────────────────────────────────
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Any, ...]:
+    """Compute the gradients of outputs with respect to inputs; every `grad` stays as it is.
+
+    Parameters
+    ----------
+    outputs : Tensor or sequence of Tensors
+        What to differentiate. Several outputs count as their sum.
+    inputs : Tensor or sequence of Tensors
+        With respect to what; leaves or intermediate results.
+    grad_outputs : Tensor, array or sequence of these, optional
+        For each output, the rates g to start from, in its shape. Not needed for single numbers.
+    create_graph : bool
+        Record the walk itself, so that the gradients can be differentiated again.
+    allow_unused : bool
+        Return None for an input that no output was made from, where otherwise it is an error.
+
+    Returns
+    -------
+    tuple of Tensors
+        One gradient for each input, of its shape and dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arguments are not such Tensors, or do not depend on each other.
+    RuntimeError
+        If an operand's value was replaced after it was used.
+
+    Notes
+    -----
+    Reverse accumulation: Griewank and Walther, *Evaluating Derivatives* (2008), chapter 3.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> (g,) = tg.grad((x**3).sum(), x, create_graph=True)
+    >>> g.detach()  # 3x²
+    Tensor([ 3., 12.], dtype=float64)
+    >>> tg.grad(g.sum(), x)  # 6x
+    (Tensor([ 6., 12.], dtype=float64),)
+    """
+    outputs, inputs = _listed(outputs, "outputs"), _listed(inputs, "inputs")
+    if not isinstance(grad_outputs, list | tuple):
+        grad_outputs = [grad_outputs] * len(outputs)
+    rates: dict[Variable, Any] = {}
+    for output, gradient in zip(outputs, grad_outputs, strict=True):
+        if output.requires_grad or not allow_unused:
+            seed = _seed(output, gradient)
+            if create_graph:
+                seed = gradient if isinstance(gradient, Variable) else _wrap(type(output), seed)
+            rates[output] = rates[output] + seed if output in rates else seed
+    _walk(rates, inputs, create_graph)
+
+    unused = [place for place, variable in enumerate(inputs) if variable not in rates]
+    if unused and not allow_unused:
+        raise ValueError(
+            f"nothing was recorded from inputs{unused} to an output: leave them out, or say "
+            "allow_unused=True to get None for them"
+        )
+    gradients = [rates.get(variable) for variable in inputs]
+    if not create_graph:
+        gradients = [g if g is None else _wrap(type(outputs[0]), _array(g)) for g in gradients]
+    return tuple(gradients)
+
+
+def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_graph: bool) -> None:
+    """Walk back from the rates of the outputs, until `rates` has those of the inputs, or the leaves.
+
+    With `create_graph` the rates and the arguments of the VJPs are Variables, so that the walk is
+    recorded in its turn; otherwise they are plain arrays.
+    """
+    order = _history(rates)
+    kept = set(inputs or ())
+    wanted = set(order) if inputs is None else kept.copy()
+    if inputs is not None:  # only what was made from an input matters; operands come before results
+        for variable in order:
+            for operand in variable.operands:
+                if isinstance(operand, Variable) and operand in wanted:
+                    wanted.add(variable)
+
+    for variable in reversed(order):
+        operation = variable.operation
+        if operation is None or variable not in rates:
+            continue
+        rate = rates[variable] if variable in kept else rates.pop(variable)
+        saved = variable.saved
+        if variable.data is not saved[0]:
+            raise _replaced(variable, f"the result of {operation.name}")
+        arguments = (variable, *variable.operands) if create_graph else saved
+        pairs = zip(variable.operands, operation.vjps, strict=False)
+        for place, (operand, vjp) in enumerate(pairs, 1):
+            if not isinstance(operand, Variable):
+                continue
+            value = saved[place]
+            if operand.data is not value:
+                raise _replaced(operand, f"operand {place} of {operation.name}")
+            if vjp is None or operand not in wanted:
+                continue
+            try:
+                gradient = vjp(rate, *arguments, **variable.parameters)
+                if gradient.shape != value.shape:
+                    gradient = _unbroadcast(gradient, value.shape)
+            except Exception as error:
+                _explain(error, f"VJP {place} of {operation.name}", [rate, *arguments])
+                raise
+            if gradient.dtype != value.dtype:
+                gradient = gradient.astype(value.dtype)
+            # Paths that meet are added. Never by `+=`: two operands may hold the same array.
+            rates[operand] = rates[operand] + gradient if operand in rates else gradient
+
+
+def _history(outputs: Iterable[Variable]) -> list[Variable]:
+    """List the outputs and all the recorded Variables they were made from, oldest first."""
+    found = dict.fromkeys(outputs)
+    stack = list(found)
+    while stack:  # and not a recursion: Python allows a depth of 1000, and histories go far beyond
+        for operand in stack.pop().operands:
+            if isinstance(operand, Variable) and operand.requires_grad and operand not in found:
+                found[operand] = None
+                stack.append(operand)
+    # Why sort at all? Take b = a + a and then c = b + a. A Variable may hand its rate on only when
+    # all of its rate has arrived: a must wait until b is done. A result is always younger than its
+    # operands, so the walk goes from the youngest to the oldest.
+    return sorted(found, key=attrgetter("birth"))
+
+
+def _unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
+    # Broadcasting uses one number in many places. Each is a path to it, and paths are added.
+    new = gradient.ndim - len(shape)
+    stretched = (new + axis for axis, length in enumerate(shape) if length == 1)
+    return gradient.sum(axis=(*range(new), *stretched)).reshape(shape)
+
+
+def _seed(output: Variable, gradient: Any) -> Array:
+    # The rate that the walk starts from: the given one, or 1 for a single number.
+    data = output.data
+    if not output.requires_grad:
+        raise ValueError(
+            "nothing was recorded for this result: make the Tensors that it depends on with "
+            "requires_grad=True, and compute it outside no_grad()"
+        )
+    if gradient is None and data.size == 1:
+        return np.ones_like(data)
+    if gradient is None:
+        raise ValueError(
+            f"a gradient is that of a single number, but this result has shape {data.shape}: "
+            "reduce it with .sum() or .mean(), or give the rates to start from"
+        )
+    seed = gradient.data if isinstance(gradient, Variable) else np.asarray(gradient, like=data)
+    if seed.shape != data.shape:
+        raise ValueError(f"the rates to start from have shape {seed.shape}, but need {data.shape}")
+    return seed.astype(data.dtype, copy=False)
+
+
+def _listed(variables: Any, role: str) -> list[Any]:
+    listed = [variables] if hasattr(variables, "shape") else list(variables)
+    for item in listed:
+        if not isinstance(item, Variable):
+            raise TypeError(f"the {role} must be Tensors, but one is a {type(item).__name__}")
+    return listed
+
+
+def _replaced(variable: Variable, role: str) -> RuntimeError:
+    return RuntimeError(
+        f"{role}, a Tensor of {backend.describe(variable.data)}, was given a new value after it was "
+        "used: compute the result anew, and then its gradient"
+    )

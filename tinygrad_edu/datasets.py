@@ -1,0 +1,169 @@
+"""Real data: digits, which comes with the package, and Fashion-MNIST and MNIST at full size."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.data import TensorDataset
+
+
+def digits() -> tuple[TensorDataset, TensorDataset]:
+    """Return the UCI handwritten digits: 1437 images to train with, and 360 to test.
+
+    They are part of the package: nothing is downloaded.
+
+    Returns
+    -------
+    train, test : TensorDataset
+        Images as (N, 64) float32 from 0 to 1, 8 × 8 pixels row by row, and labels as (N,) int64.
+
+    Notes
+    -----
+    E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning
+    Repository (1998), doi:10.24432/C50P49, CC BY 4.0. These are the 1797 images of its test part,
+    mixed once, since neighbors in the file were written by the same hand.
+
+    Examples
+    --------
+    >>> train, test = digits()
+    >>> len(train), len(test)
+    (1437, 360)
+    >>> images, labels = test[:3]
+    >>> images.shape, labels
+    ((3, 64), Tensor([2, 8, 2], dtype=int64))
+    """
+    with resources.files("tinygrad_edu").joinpath("digits.npz").open("rb") as file:
+        with np.load(file, allow_pickle=False) as archive:
+            images, labels = archive["images"], archive["labels"]
+    # RandomState's streams are frozen for good; default_rng's may change with NumPy's versions.
+    mixed = np.random.RandomState(0).permutation(len(labels))
+    train, test = mixed[:1437], mixed[1437:]
+    return _dataset(images[train], labels[train], 16), _dataset(images[test], labels[test], 16)
+
+
+def _dataset(images: Any, labels: Any, brightest: int) -> TensorDataset:
+    rows = images.reshape(len(images), -1).astype("float32")
+    rows /= brightest
+    return TensorDataset(rows, labels.astype("int64"))
+
+
+class Source(NamedTuple):
+    """Where the four files of a dataset are: images and labels, to train with and to test."""
+
+    url: str
+    md5: dict[str, str]  # of the packed files, as they are downloaded
+    debian: Path | None = None  # where Debian's package has them, packed anew
+    sha256: dict[str, str] | None = None  # so these are of the unpacked bytes
+
+
+FASHION_MNIST = Source(
+    url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    md5={
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    },
+    debian=Path("/usr/share/datasets/fashion-mnist"),
+    sha256={
+        "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
+)
+
+MNIST = Source(
+    url="https://ossci-datasets.s3.amazonaws.com/mnist/",
+    md5={
+        "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+    },
+)
+
+
+def fashion_mnist() -> tuple[TensorDataset, TensorDataset]:
+    """Return Fashion-MNIST: 60000 images of clothes to train with, and 10000 to test.
+
+    The files are taken from Debian's package `dataset-fashion-mnist`, if it is installed, or from
+    the cache, or else downloaded into the cache (31 MB).
+
+    Returns
+    -------
+    train, test : TensorDataset
+        Images as (N, 784) float32 from 0 to 1, 28 × 28 pixels row by row, and labels as (N,) int64.
+
+    Raises
+    ------
+    ImportError
+        If the files must be downloaded, and pooch is not installed.
+    ValueError
+        If a file is damaged. It is named, and not used.
+    OSError
+        If the download fails.
+
+    Notes
+    -----
+    H. Xiao, K. Rasul and R. Vollgraf, *Fashion-MNIST* (2017), arXiv:1708.07747, MIT license.
+    """
+    return _images_and_labels("fashion-mnist", FASHION_MNIST)
+
+
+def mnist() -> tuple[TensorDataset, TensorDataset]:
+    """Return MNIST, the lecture's own data: 60000 images of digits to train with, and 10000 to test.
+
+    The files are taken from the cache, or else downloaded into it (11 MB). What is returned and
+    raised is as for `fashion_mnist`.
+
+    Notes
+    -----
+    Y. LeCun, C. Cortes and C. Burges, *The MNIST database of handwritten digits* (1998).
+    """
+    return _images_and_labels("mnist", MNIST)
+
+
+def _images_and_labels(name: str, source: Source) -> tuple[TensorDataset, TensorDataset]:
+    arrays = [_read_idx(_find(name, source, file), file, source) for file in source.md5]
+    train_images, train_labels, test_images, test_labels = arrays
+    return _dataset(train_images, train_labels, 255), _dataset(test_images, test_labels, 255)
+
+
+def _find(name: str, source: Source, file: str) -> Path:
+    if source.debian is not None and (source.debian / file).exists():
+        return source.debian / file
+    try:
+        import pooch
+    except ImportError as error:
+        raise ImportError(
+            f"{file} is not on this machine, and downloading it needs pooch: "
+            "python -m pip install 'tinygrad_edu[data]'"
+        ) from error
+    cache = pooch.create(
+        path=pooch.os_cache("tinygrad_edu") / name,
+        base_url=source.url,
+        registry={file: f"md5:{md5}" for file, md5 in source.md5.items()},
+    )
+    # fetch checks the MD5 of what is cached, and of what comes, before it is given its name
+    return Path(cache.fetch(file, downloader=pooch.HTTPDownloader(progressbar=True, timeout=30)))
+
+
+def _read_idx(path: Path, file: str, source: Source) -> Any:
+    # IDX: two zero bytes, the type (8: bytes), the number of axes, their lengths, the numbers
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path} is damaged, remove it: {error}") from error
+    if source.sha256 is not None and hashlib.sha256(content).hexdigest() != source.sha256[file]:
+        raise ValueError(f"{path} is damaged, remove it: its SHA-256 is not the known one")
+    axes = content[3]
+    shape = np.frombuffer(content, ">i4", axes, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)

@@ -1,0 +1,174 @@
+"""Networks: parameters with names, and functions that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.backend import Array
+from tinygrad_edu.functions import linear
+from tinygrad_edu.state import matched
+from tinygrad_edu.tensor import Tensor
+
+
+class Module:
+    """A function with parameters. Assign Tensors and Modules as attributes, and write `forward`.
+
+    A parameter is an attribute that requires a gradient. Its name is the path to it, with dots:
+    `model.layers[0].weight` is "layers.0.weight".
+
+    Examples
+    --------
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope = Tensor(2.0, requires_grad=True)
+    ...
+    ...     def forward(self, x):
+    ...         return self.slope * x
+    >>> line = Line()
+    >>> line(3.0)
+    Tensor(6., dtype=float64, recorded by multiply)
+    >>> [name for name, parameter in line.named_parameters()]
+    ['slope']
+    """
+
+    def forward(self, *inputs: Any) -> Any:
+        """Compute the result; called as `module(*inputs)`."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, …)")
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.forward(*inputs)
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield each parameter once, with its name, in the order of assignment."""
+        seen = set()
+        for name, value in _tensors(vars(self), ""):
+            if value.requires_grad and value not in seen:
+                seen.add(value)
+                yield name, value
+
+    def parameters(self) -> list[Tensor]:
+        """List the parameters, as an optimizer takes them."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return the parameters' values by name. They are snapshots: an update makes new arrays."""
+        return {name: parameter.data for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Replace all the parameters' values with copies of these.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unknown, or shapes or dtypes differ. All of them are listed, and
+            no parameter has changed.
+        """
+        parameters = dict(self.named_parameters())
+        for name, array in matched(self.state_dict(), state).items():
+            parameters[name].data = array
+
+    def __repr__(self) -> str:
+        shapes = (f"{name} {value.shape}" for name, value in self.named_parameters())
+        return f"{type(self).__name__}({', '.join(shapes)})"
+
+
+def _tensors(named: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in named.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Tensor):
+            yield path, value
+        elif isinstance(value, Module):
+            yield from _tensors(vars(value), f"{path}.")
+        elif isinstance(value, list | tuple):
+            yield from _tensors(dict(enumerate(value)), f"{path}.")
+        elif isinstance(value, dict):
+            yield from _tensors(value, f"{path}.")
+
+
+class Linear(Module):
+    """An affine layer, y = xW + b, for x of shape (…, inputs).
+
+    W and b start uniformly in ±1/√inputs, as in PyTorch, so that y is neither lost nor blown up.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+    seed : int, numpy.random.Generator or None
+        Give one generator to all the layers of a network: equal integers make equal weights.
+    dtype : dtype
+
+    Examples
+    --------
+    >>> layer = Linear(3, 2, seed=0)
+    >>> layer(np.ones((5, 3), dtype="float32")).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        seed: int | np.random.Generator | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        if inputs < 1 or outputs < 1:
+            raise ValueError(f"a Linear needs inputs and outputs, but got {inputs} and {outputs}")
+        generator = np.random.default_rng(seed)
+        bound = inputs**-0.5
+        weight = generator.uniform(-bound, bound, (inputs, outputs))
+        bias = generator.uniform(-bound, bound, outputs)
+        self.weight = Tensor(weight.astype(dtype), requires_grad=True)
+        self.bias = Tensor(bias.astype(dtype), requires_grad=True)
+
+    def forward(self, x: Any) -> Any:
+        """Compute xW + b."""
+        return linear(x, self.weight, self.bias)
+
+
+class ReLU(Module):
+    """The layer max(x, 0).
+
+    >>> ReLU()(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+
+    def forward(self, x: Any) -> Any:
+        """Compute max(x, 0)."""
+        return ops.relu(x)
+
+
+class Tanh(Module):
+    """The layer tanh x.
+
+    >>> Tanh()(np.array([0.0]))
+    array([0.])
+    """
+
+    def forward(self, x: Any) -> Any:
+        """Compute tanh x."""
+        return ops.tanh(x)
+
+
+class Sequential(Module):
+    """Layers, or any functions, one after the other.
+
+    Examples
+    --------
+    >>> generator = np.random.default_rng(0)
+    >>> model = Sequential(Linear(64, 32, generator), ReLU(), Linear(32, 10, generator))
+    >>> model
+    Sequential(layers.0.weight (64, 32), layers.0.bias (32,), layers.2.weight (32, 10), layers.2.bias (10,))
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        self.layers = layers
+
+    def forward(self, x: Any) -> Any:
+        """Apply each layer to the result of the one before."""
+        for layer in self.layers:
+            x = layer(x)
+        return x

@@ -1,0 +1,485 @@
+"""The operations and their formulas, in order of increasing complexity.
+
+Each function works on arrays. Its decorator states one vector–Jacobian product per operand: the
+operand's rate, given the rate g of the result y (see `core.op`). Read `lambda g, y, a, b: g * b` as
+"y changes b times as fast as a does". The formulas use these same operations and NumPy's methods, so
+they hold for arrays and for Tensors, and every derivative can be differentiated again.
+
+Operands may be Tensors, arrays or numbers, of any shapes that broadcast together. NumPy's rules give
+the dtype of the result; a Python number never widens float32.
+
+Sources of the formulas: NIST's *Digital Library of Mathematical Functions* (DLMF), §4.7, 4.20 and
+4.34, for the elementary functions; Giles, *Collected matrix derivative results for forward and
+reverse mode algorithmic differentiation* (2008), for products. Reductions and rearrangements are
+linear maps, and the VJP of a linear map is its transpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tinygrad_edu import backend
+from tinygrad_edu.core import Variable, op
+
+Operand = Any  # a Tensor, an array or a number
+Result = Any  # a Tensor if an operand is one, else an array
+Axis = int | tuple[int, ...] | None
+
+
+# ── Arithmetic ───────────────────────────────────────────────────────────────────────────────────
+
+
+@op(lambda g, y, a, b: g, lambda g, y, a, b: g)
+def add(a: Operand, b: Operand, /) -> Result:
+    """Add, element by element: y = a + b, ∂y/∂a = ∂y/∂b = 1.
+
+    >>> add(np.array([1.0, 2.0]), 10)
+    array([11., 12.])
+    """
+    return a + b
+
+
+@op(lambda g, y, a, b: g, lambda g, y, a, b: -g)
+def subtract(a: Operand, b: Operand, /) -> Result:
+    """Subtract, element by element: y = a − b, ∂y/∂a = 1, ∂y/∂b = −1.
+
+    >>> subtract(np.array([1.0, 2.0]), 10)
+    array([-9., -8.])
+    """
+    return a - b
+
+
+@op(lambda g, y, x: -g)
+def negative(x: Operand, /) -> Result:
+    """Change the sign, element by element: y = −x, dy/dx = −1.
+
+    >>> negative(np.array([1.0, -2.0]))
+    array([-1.,  2.])
+    """
+    return -x
+
+
+@op(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
+def multiply(a: Operand, b: Operand, /) -> Result:
+    """Multiply, element by element: y = ab, ∂y/∂a = b, ∂y/∂b = a.
+
+    >>> multiply(np.array([1.0, 2.0]), 10)
+    array([10., 20.])
+    """
+    return a * b
+
+
+@op(lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
+def divide(a: Operand, b: Operand, /) -> Result:
+    """Divide, element by element: y = a/b, ∂y/∂a = 1/b, ∂y/∂b = −a/b² = −y/b.
+
+    >>> divide(np.array([1.0, 2.0]), 10)
+    array([0.1, 0.2])
+    """
+    return a / b
+
+
+def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
+    # b·aᵇ⁻¹. Where b = 0 this is 0, also at a = 0, where a⁻¹ would make it 0·∞.
+    if isinstance(b, int | float):
+        return g * (b * a ** (b - 1)) if b else g * 0
+    return g * where(b == 0, 0, b * a ** where(b == 0, 1, b - 1))
+
+
+def _power_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
+    # aᵇ·log a. Where a = 0, aᵇ does not change with b > 0, and log a must not be taken.
+    return g * y * log(where(a == 0, 1, a))
+
+
+@op(_power_base, _power_exponent)
+def power(a: Operand, b: Operand, /) -> Result:
+    """Raise to a power, element by element: y = aᵇ, ∂y/∂a = baᵇ⁻¹, ∂y/∂b = aᵇ log a (DLMF 4.7).
+
+    >>> power(np.array([1.0, 2.0]), 3)
+    array([1., 8.])
+    """
+    return a**b
+
+
+# ── Elementary functions ─────────────────────────────────────────────────────────────────────────
+
+
+@op(lambda g, y, x: g * y)
+def exp(x: Operand, /) -> Result:
+    """Take the exponential, element by element: y = eˣ, dy/dx = y (DLMF 4.7).
+
+    >>> exp(np.array([0.0, 1.0]))
+    array([1.        , 2.71828183])
+    """
+    return np.exp(x)
+
+
+@op(lambda g, y, x: g / x)
+def log(x: Operand, /) -> Result:
+    """Take the natural logarithm, element by element: y = log x, dy/dx = 1/x (DLMF 4.7).
+
+    >>> log(np.array([1.0, 2.0]))
+    array([0.        , 0.69314718])
+    """
+    return np.log(x)
+
+
+@op(lambda g, y, x: g / (2 * y))
+def sqrt(x: Operand, /) -> Result:
+    """Take the square root, element by element: y = √x, dy/dx = 1/(2y), infinite at 0 (DLMF 4.7).
+
+    >>> sqrt(np.array([1.0, 4.0]))
+    array([1., 2.])
+    """
+    return np.sqrt(x)
+
+
+@op(lambda g, y, x: g * cos(x))
+def sin(x: Operand, /) -> Result:
+    """Take the sine, element by element: y = sin x, dy/dx = cos x (DLMF 4.20).
+
+    >>> sin(np.array([0.0, 1.0]))
+    array([0.        , 0.84147098])
+    """
+    return np.sin(x)
+
+
+@op(lambda g, y, x: -g * sin(x))
+def cos(x: Operand, /) -> Result:
+    """Take the cosine, element by element: y = cos x, dy/dx = −sin x (DLMF 4.20).
+
+    >>> cos(np.array([0.0, 1.0]))
+    array([1.        , 0.54030231])
+    """
+    return np.cos(x)
+
+
+@op(lambda g, y, x: g * (1 - y * y))
+def tanh(x: Operand, /) -> Result:
+    """Take the hyperbolic tangent, element by element: y = tanh x, dy/dx = 1 − y² (DLMF 4.34).
+
+    >>> tanh(np.array([0.0, 1.0]))
+    array([0.        , 0.76159416])
+    """
+    return np.tanh(x)
+
+
+@op(lambda g, y, x: g * (y * (1 - y)))
+def sigmoid(x: Operand, /) -> Result:
+    """Take the logistic function, element by element: y = 1/(1 + e⁻ˣ), dy/dx = y(1 − y).
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    # For x < 0 this is eˣ/(1 + eˣ): no exponential overflows.
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+# ── Choosing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@op()
+def sign(x: Operand, /) -> Result:
+    """Take the sign, element by element: −1, 0 or 1. Its slope is 0: it is not recorded.
+
+    >>> sign(np.array([-2.0, 0.0, 3.0]))
+    array([-1.,  0.,  1.])
+    """
+    return np.sign(x)
+
+
+@op(lambda g, y, x: g * sign(x))
+def abs(x: Operand, /) -> Result:
+    """Take the absolute value, element by element: y = |x|, dy/dx = the sign of x, and 0 at 0.
+
+    >>> abs(np.array([-2.0, 0.0, 3.0]))
+    array([2., 0., 3.])
+    """
+    return np.abs(x)
+
+
+@op(lambda g, y, x: g * (y > 0))
+def relu(x: Operand, /) -> Result:
+    """Cut off below 0, element by element: y = max(x, 0), dy/dx = 1 above 0, else 0.
+
+    >>> relu(np.array([-2.0, 0.0, 3.0]))
+    array([0., 0., 3.])
+    """
+    return np.maximum(x, 0)
+
+
+@op(None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g))
+def where(condition: Operand, a: Operand, b: Operand, /) -> Result:
+    """Choose element by element: a where the condition holds, else b. The rate follows the choice.
+
+    The branch that was not chosen receives the rate 0, which what made it may multiply by ∞:
+    instead of `where(x > 0, log(x), 0)` write `where(x > 0, log(where(x > 0, x, 1)), 0)`.
+
+    >>> where(np.array([True, False]), np.array([1.0, 2.0]), 0)
+    array([1., 0.])
+    """
+    return np.where(condition, a, b)
+
+
+def _chosen(g: Any, y: Any, a: Any, b: Any) -> Any:
+    # a receives all of g where it was taken, nothing where b was, and half where they tie.
+    return where(a == b, g / 2, g * (a == y))
+
+
+@op(_chosen, lambda g, y, a, b: _chosen(g, y, b, a))
+def maximum(a: Operand, b: Operand, /) -> Result:
+    """Take the larger, element by element. The slope is 1 for it and 0 for the other; ties share.
+
+    >>> maximum(np.array([1.0, 3.0]), 2)
+    array([2., 3.])
+    """
+    return np.maximum(a, b)
+
+
+@op(_chosen, lambda g, y, a, b: _chosen(g, y, b, a))
+def minimum(a: Operand, b: Operand, /) -> Result:
+    """Take the smaller, element by element. The slope is 1 for it and 0 for the other; ties share.
+
+    >>> minimum(np.array([1.0, 3.0]), 2)
+    array([1., 2.])
+    """
+    return np.minimum(a, b)
+
+
+# ── Rearranging: each VJP puts the rates back where the numbers came from ────────────────────────
+
+
+@op(lambda g, y, x, shape: g.reshape(x.shape))
+def reshape(x: Operand, shape: int | tuple[int, ...], /) -> Result:
+    """Give the same numbers another shape; one length may be −1.
+
+    >>> reshape(np.arange(6), (2, -1))
+    array([[0, 1, 2],
+           [3, 4, 5]])
+    """
+    return np.reshape(x, shape)
+
+
+def _inverse(axes: Any, ndim: int) -> Any:
+    return axes and tuple(np.argsort(normalize_axis_tuple(axes, ndim)).tolist())
+
+
+@op(lambda g, y, x, axes=None: transpose(g, _inverse(axes, x.ndim)))
+def transpose(x: Operand, axes: Sequence[int] | None = None, /) -> Result:
+    """Reorder the axes: axis axes[i] of x becomes axis i. Without `axes`, reverse them.
+
+    >>> transpose(np.ones((2, 3))).shape
+    (3, 2)
+    """
+    return np.transpose(x, axes)
+
+
+@op(lambda g, y, x, shape: g)  # the walk adds up what was repeated
+def broadcast_to(x: Operand, shape: tuple[int, ...], /) -> Result:
+    """Repeat along new leading axes, and along axes of length 1, up to this shape.
+
+    >>> broadcast_to(np.array([1, 2]), (2, 2))
+    array([[1, 2],
+           [1, 2]])
+    """
+    return np.broadcast_to(x, shape)
+
+
+@op(lambda g, y, x, dtype: g)  # the walk casts back
+def astype(x: Operand, dtype: Any, /) -> Result:
+    """Convert to another dtype. A result of integers or booleans is not recorded.
+
+    >>> astype(np.array([1.0, 2.0]), "float32").dtype
+    dtype('float32')
+    """
+    return x.astype(dtype)
+
+
+def _home(x: Any) -> str:
+    return backend.name_of(x.data if isinstance(x, Variable) else x)
+
+
+@op(lambda g, y, x, name: to(g, _home(x)))
+def to(x: Operand, name: str, /) -> Result:
+    """Bring to a backend, "numpy" or "cupy"; the rates come back to where x is.
+
+    >>> to(np.array([1.0, 2.0]), "numpy")
+    array([1., 2.])
+    """
+    return backend.move(x, name)
+
+
+@op(lambda g, y, x, index: scatter(g, index, x.shape))
+def getitem(x: Operand, index: Any, /) -> Result:
+    """Take elements, as NumPy's x[index]: by integers, slices, `...`, None, integer arrays, masks.
+
+    >>> getitem(np.array([1.0, 2.0, 3.0]), [2, 0, 2])
+    array([3., 1., 3.])
+    """
+    return x[index]
+
+
+@op(lambda g, y, x, index, shape: g[index])
+def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> Result:
+    """Put x at this index of an array of zeros, and add where the index repeats: getitem's VJP.
+
+    >>> scatter(np.array([1.0, 2.0, 3.0]), [2, 0, 2], (4,))
+    array([2., 0., 4., 0.])
+    """
+    y = np.zeros_like(x, shape=shape)
+    if _may_repeat(index):
+        np.add.at(y, index, x)
+    else:
+        y[index] = x
+    return y
+
+
+def _may_repeat(index: Any) -> bool:
+    # Only an array, or a list, of integers can name an element twice.
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, list) or getattr(part, "ndim", 0) for part in parts)
+
+
+def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Result:
+    """Join arrays along an axis that they have. Each receives its own piece of the rates.
+
+    >>> concatenate([np.array([1, 2]), np.array([3])])
+    array([1, 2, 3])
+    """
+
+    def concatenation(*arrays: Any) -> Any:
+        return np.concatenate(arrays, axis)
+
+    # How many operands there are shows only here, so the operation is made to measure.
+    vjps, start = [], 0
+    for array in arrays:
+        stop = start + array.shape[axis]
+        piece = (*[slice(None)] * normalize_axis_index(axis, array.ndim), slice(start, stop))
+        vjps.append(lambda g, y, *arrays, piece=piece: g[piece])
+        start = stop
+    return op(*vjps)(concatenation)(*arrays)
+
+
+def stack(arrays: Sequence[Operand], axis: int = 0) -> Result:
+    """Join arrays of one shape along a new axis.
+
+    >>> stack([np.array([1, 2]), np.array([3, 4])])
+    array([[1, 2],
+           [3, 4]])
+    """
+    place = normalize_axis_index(axis, arrays[0].ndim + 1)
+    return concatenate([array[(*[slice(None)] * place, None)] for array in arrays], place)
+
+
+# ── Reducing many numbers to one ─────────────────────────────────────────────────────────────────
+
+
+def restore_axes(g: Any, x: Any, axis: Axis) -> Any:
+    """Give the result of a reduction of x its axes back, with length 1, so that it fits x again.
+
+    >>> restore_axes(np.ones(2), np.ones((2, 3)), axis=1).shape
+    (2, 1)
+    """
+    reduced = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    return g.reshape(tuple(1 if i in reduced else length for i, length in enumerate(x.shape)))
+
+
+@op(lambda g, y, x, axis=None, keepdims=False: broadcast_to(restore_axes(g, x, axis), x.shape))
+def sum(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
+    """Add up the elements, all or along one or several axes: every slope is 1.
+
+    >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([4., 6.])
+    """
+    return np.sum(x, axis=axis, keepdims=keepdims)
+
+
+def _mean(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return broadcast_to(restore_axes(g * (y.size / x.size), x, axis), x.shape)
+
+
+@op(_mean)
+def mean(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
+    """Take the mean of n elements, all or along one or several axes: every slope is 1/n.
+
+    >>> mean(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([2., 3.])
+    """
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+def _var(g: Any, y: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    # The mean moves with x, too, but as Σ(x − mean) = 0, that changes nothing.
+    return restore_axes(g * (2 / (x.size / y.size - ddof)), x, axis) * (x - mean(x, axis, True))
+
+
+@op(_var)
+def var(x: Operand, /, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
+    """Take the variance of n elements: Σ(x − mean)²/(n − ddof), with slopes 2(x − mean)/(n − ddof).
+
+    >>> float(var(np.array([1.0, 2.0, 3.0, 4.0])))
+    1.25
+    """
+    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _extreme(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    # Elements that tie for the extreme share g equally.
+    winners = (x == restore_axes(y, x, axis)).astype(g.dtype)
+    return winners * (restore_axes(g, x, axis) / winners.sum(axis=axis, keepdims=True))
+
+
+@op(_extreme)
+def max(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
+    """Take the largest element. The slope is 1 for it and 0 for the others; ties share.
+
+    >>> max(np.array([[1.0, 4.0], [3.0, 2.0]]), axis=1)
+    array([4., 3.])
+    """
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+@op(_extreme)
+def min(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
+    """Take the smallest element. The slope is 1 for it and 0 for the others; ties share.
+
+    >>> min(np.array([[1.0, 4.0], [3.0, 2.0]]), axis=1)
+    array([1., 2.])
+    """
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+# ── Products ─────────────────────────────────────────────────────────────────────────────────────
+
+# For matrices, the rate of A is G·Bᵀ and that of B is Aᵀ·G. NumPy takes a vector on the left for a
+# row, and one on the right for a column; so do we. The walk adds up what was broadcast.
+
+
+def _swapped(x: Any) -> Any:
+    return x.transpose((*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if b.ndim == 1:
+        return g[..., None] * b
+    return (g[..., None, :] if a.ndim == 1 else g) @ _swapped(b)
+
+
+def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if a.ndim == 1:
+        return g * a if b.ndim == 1 else a[:, None] * g[..., None, :]
+    return (_swapped(a) @ g[..., None])[..., 0] if b.ndim == 1 else _swapped(a) @ g
+
+
+@op(_matmul_left, _matmul_right)
+def matmul(a: Operand, b: Operand, /) -> Result:
+    """Multiply matrices, stacks of them, or vectors, by the rules of NumPy's `@` (Giles 2008, §2.2).
+
+    >>> matmul(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+    array([[11.]])
+    """
+    return a @ b

@@ -1,0 +1,200 @@
+"""Gradient descent, and momentum (动量): how the parameters θ move, given the gradient g.
+
+The letters are those of Hung-yi Lee's lecture: η for the learning rate, λ for how much of the last
+step is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.state import matched
+from tinygrad_edu.tensor import Tensor
+
+
+class SGD:
+    """Stochastic gradient descent: a step against the gradient of the batch, θ ← θ − ηg.
+
+    Parameters
+    ----------
+    params : iterable of Tensors
+        The leaves to move, as `module.parameters()` gives them.
+    lr : float
+        The learning rate η. It can be changed between steps: `optimizer.lr = 0.01`.
+
+    Raises
+    ------
+    ValueError
+        If there are no parameters, one occurs twice, one is no leaf that requires a gradient, or η
+        is not a number from 0 on.
+    TypeError
+        If one is not a Tensor.
+
+    Notes
+    -----
+    Robbins and Monro, *A stochastic approximation method* (1951).
+
+    Examples
+    --------
+    >>> w = Tensor(4.0, requires_grad=True)
+    >>> optimizer = SGD([w], lr=0.25)
+    >>> (w * w).backward()
+    >>> optimizer.step()  # 4 − 0.25 · 8
+    >>> w
+    Tensor(2., dtype=float64, requires_grad=True)
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+        self.params = list(params)
+        if not self.params:
+            raise ValueError("there are no parameters: was a generator used up before?")
+        for place, param in enumerate(self.params):
+            if not isinstance(param, Tensor):
+                raise TypeError(f"params[{place}] is a {type(param).__name__}, not a Tensor")
+            if not param.requires_grad or param.operation is not None:
+                raise ValueError(
+                    f"params[{place}] is not a leaf that requires a gradient, so none would arrive: "
+                    "make it with Tensor(…, requires_grad=True)"
+                )
+        if len(set(self.params)) < len(self.params):
+            raise ValueError("a parameter occurs twice, and would move twice")
+        self.lr = lr
+
+    @property
+    def lr(self) -> float:
+        """The learning rate η."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        if not 0 <= lr < math.inf:
+            raise ValueError(f"lr, the learning rate, must be a number from 0 on, but is {lr}")
+        self._lr = float(lr)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, so that the next `backward` does not add to them."""
+        for param in self.params:
+            param.grad = None
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient.
+
+        Parameters get *new* arrays; the old ones still belong to the histories that were recorded
+        with them.
+        """
+        moved = []
+        for param in self.params:
+            if param.grad is not None:
+                change = self.lr * param.grad.data
+                # θ ← θ − ηg
+                moved.append((param, np.subtract(param.data, change, out=change)))
+        for param, data in moved:
+            param.data = data
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is needed to go on from here, as `tinygrad_edu.save` takes it."""
+        return {"lr": self.lr}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`.
+
+        Raises
+        ------
+        ValueError
+            If it is not of such an optimizer over such parameters; nothing has changed then.
+        """
+        self.lr = matched(self.state_dict(), state)["lr"].item()
+
+
+class Momentum(SGD):
+    """Gradient descent with inertia: each step keeps a part λ of the last, m ← λm − ηg, θ ← θ + m.
+
+    So m is a weighted sum of all gradients so far, −η(g + λg′ + λ²g″ + …), where g′ is the gradient
+    one step ago; in a constant slope it grows to −ηg/(1 − λ).
+
+    Parameters
+    ----------
+    params, lr
+        As for `SGD`.
+    momentum : float
+        λ, from 0 to below 1.
+    nesterov : bool
+        Take the step from where the momentum leads: m ← λm − ηg, θ ← θ + λm − ηg.
+
+    Notes
+    -----
+    Polyak (1964); Sutskever et al., *On the importance of initialization and momentum in deep
+    learning* (2013), and Lee's lecture, in this form. PyTorch has η outside: v ← λv + g, θ ← θ − ηv.
+    The two move alike as long as η stays: m = −ηv. When η drops, PyTorch's step shrinks at once, and
+    this one after about 1/(1 − λ) steps. `nesterov` is PyTorch's form of it, too.
+
+    Examples
+    --------
+    >>> w = Tensor(1.0, requires_grad=True)
+    >>> optimizer = Momentum([w], lr=0.1, momentum=0.5)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (3 * w).backward()  # the slope is 3 everywhere
+    ...     optimizer.step()
+    >>> optimizer.m  # −0.3 and then 0.5·(−0.3) − 0.3
+    [array(-0.45)]
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, momentum: float = 0.9, nesterov: bool = False
+    ) -> None:
+        super().__init__(params, lr)
+        self.momentum = momentum
+        self.nesterov = bool(nesterov)
+        self.m = [np.zeros_like(param.data) for param in self.params]  # m⁰ = 0
+
+    @property
+    def momentum(self) -> float:
+        """The part λ of the last step that is kept."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, momentum: float) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be from 0 to below 1, but is {momentum}")
+        self._momentum = float(momentum)
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient; the m of the others stays, too."""
+        moved = []
+        for place, (param, m) in enumerate(zip(self.params, self.m, strict=True)):
+            if param.grad is not None:
+                change = self.lr * param.grad.data
+                # m ← λm − ηg
+                m = self.momentum * m
+                m -= change
+                # θ ← θ + m, or for Nesterov θ ← θ + λm − ηg
+                data = param.data + (self.momentum * m - change if self.nesterov else m)
+                moved.append((place, param, m, data))
+        for place, param, m, data in moved:
+            self.m[place] = m
+            param.data = data
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is needed to go on from here, as `tinygrad_edu.save` takes it."""
+        state = {"lr": self.lr, "momentum": self.momentum, "nesterov": self.nesterov}
+        return state | {f"m.{place}": m for place, m in enumerate(self.m)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`.
+
+        Raises
+        ------
+        ValueError
+            If it is not of such an optimizer over such parameters; nothing has changed then.
+        """
+        new = matched(self.state_dict(), state)
+        checked = Momentum(
+            self.params, *(new[name].item() for name in ("lr", "momentum", "nesterov"))
+        )
+        self.lr, self.momentum, self.nesterov = checked.lr, checked.momentum, checked.nesterov
+        self.m = [new[f"m.{place}"] for place in range(len(self.m))]
