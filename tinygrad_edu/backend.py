@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-
 Array = Any  # a NumPy or a CuPy array: they share an interface, but no base class
 
 _current = "numpy"

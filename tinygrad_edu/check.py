@@ -12,7 +12,6 @@ from tinygrad_edu.core import grad
 from tinygrad_edu.ops import concatenate
 from tinygrad_edu.tensor import Tensor
 
-
 STEP = 1e-3  # the formula's error is of order STEP⁴, rounding's of order 1e-16/STEP
 TOLERANCE = 1e-7  # relative to the largest number at hand
 

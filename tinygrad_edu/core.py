@@ -35,10 +35,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from tinygrad_edu import backend
-from tinygrad_edu.backend import Array
 
-
-VJP = Callable[..., Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -49,7 +46,7 @@ class Operation(NamedTuple):
     """What is known of an operation: its name and its VJPs, one per operand (None: constant)."""
 
     name: str
-    vjps: tuple[VJP | None, ...]
+    vjps: tuple[Callable[..., Any] | None, ...]
 
 
 class Variable:
@@ -71,20 +68,21 @@ class Variable:
         The operation that made it; None for a *leaf*, where the walk back ends.
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "requires_grad", "operation", "operands",
-                 "parameters", "saved", "birth")  # fmt: skip
+    __slots__ = ("__weakref__", "data", "grad", "requires_grad",
+                 "operation", "operands", "parents", "parameters", "saved", "birth")  # fmt: skip
     # The history of y = operation(*operands, **parameters):
-    operands: tuple[Any, ...]  # as they were given: Variables, arrays, numbers
+    operands: Sequence[Any]  # Variables, and what is constant: arrays, numbers, …
+    parents: Sequence[Variable]  # those of the operands that require a gradient
     parameters: dict[str, Any]
-    saved: tuple[Any, ...]  # the arrays (y, *operands) of that moment
+    saved: Sequence[Any]  # the arrays y, *operands of that moment
     birth: int  # a serial number: 1 for the first step recorded, 2 for the next, …
 
-    def __init__(self, data: Array) -> None:
+    def __init__(self, data: Any) -> None:
         self.data = data
         self.requires_grad = False
         self.grad: Any = None
         self.operation: Operation | None = None
-        self.operands = ()
+        self.parents = ()
         self.birth = 0
 
     def backward(self, gradient: Any = None) -> None:
@@ -115,25 +113,24 @@ class Variable:
         >>> x.grad
         Tensor(7., dtype=float64)
         """
-        rates: dict[Variable, Any] = {self: _seed(self, gradient).copy()}
+        rates: dict[Variable, Any] = {self: _seed(self, gradient).data.copy()}
         _walk(rates, inputs=None, create_graph=False)
-        totals: dict[Variable, Array] = {}
+        totals: dict[int, tuple[Variable, Any]] = {}
         for leaf, rate in rates.items():  # only those of leaves are left
-            total = _array(rate)
             if leaf.grad is not None:
-                total = leaf.grad.data + total
-            elif total.base is not None or any(total is other for other in totals.values()):
-                total = total.copy()  # a leaf owns its grad: no view, and no other leaf's array
-            totals[leaf] = total
-        for leaf, total in totals.items():
-            leaf.grad = _wrap(type(leaf), total)
+                rate = leaf.grad.data + rate
+            elif rate.base is not None or id(rate) in totals:
+                rate = rate.copy()  # a leaf owns its grad: no view, and no other leaf's array
+            totals[id(rate)] = leaf, rate
+        for leaf, rate in totals.values():
+            leaf.grad = _wrap(type(leaf), rate)
 
 
 _births = itertools.count(1)
 _recording = ContextVar("recording", default=True)  # each thread and each async task has its own
 
 
-def op(*vjps: VJP | None) -> Callable[[Function], Function]:
+def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
     """Make a function of arrays differentiable, given one VJP for each of its operands.
 
     The function then takes Tensors as well: *arrays in, array out; a Tensor among the operands, a
@@ -170,15 +167,20 @@ def op(*vjps: VJP | None) -> Callable[[Function], Function]:
 
         @functools.wraps(function)
         def apply(*operands: Any, **parameters: Any) -> Any:
-            values = []
+            values: list[Any] = []
+            history: list[Any] = []
+            parents: list[Variable] = []
             kind = None
-            recorded = False
             for operand in operands:
+                value = operand
                 if isinstance(operand, Variable):
-                    kind = type(operand)
-                    recorded = recorded or operand.requires_grad
-                    operand = operand.data
-                values.append(operand)
+                    kind, value = type(operand), operand.data
+                    if operand.requires_grad:
+                        parents.append(operand)
+                    else:
+                        operand = value  # a constant: its array is all that matters
+                values.append(value)
+                history.append(operand)
             try:
                 value = function(*values, **parameters)
             except Exception as error:
@@ -187,14 +189,14 @@ def op(*vjps: VJP | None) -> Callable[[Function], Function]:
             if kind is None:
                 return value
 
-            value = _array(value)
             result = _wrap(kind, value)
-            if recorded and vjps and value.dtype.kind == "f" and _recording.get():
+            if parents and vjps and value.dtype.kind == "f" and _recording.get():
                 result.requires_grad = True
                 result.operation = operation
-                result.operands = (*operands[: len(vjps)], *values[len(vjps) :])
+                result.operands = history
+                result.parents = parents
                 result.parameters = parameters
-                result.saved = (value, *values)
+                result.saved = [result.data, *values]
                 result.birth = next(_births)
             return result
 
@@ -203,15 +205,11 @@ def op(*vjps: VJP | None) -> Callable[[Function], Function]:
     return decorate
 
 
-def _wrap(kind: type[Variable], data: Array) -> Any:
+def _wrap(kind: type[Variable], data: Any) -> Any:
     variable = kind.__new__(kind)
-    Variable.__init__(variable, data)
-    return variable
-
-
-def _array(value: Any) -> Array:
     # NumPy turns 0-d results into scalars, which are no arrays.
-    return np.asarray(value) if isinstance(value, np.generic) else value
+    Variable.__init__(variable, np.asarray(data) if isinstance(data, np.generic) else data)
+    return variable
 
 
 def _explain(error: Exception, name: str, values: Sequence[Any]) -> None:
@@ -299,25 +297,21 @@ def grad(
     for output, gradient in zip(outputs, grad_outputs, strict=True):
         if output.requires_grad or not allow_unused:
             seed = _seed(output, gradient)
-            if create_graph:
-                seed = gradient if isinstance(gradient, Variable) else _wrap(type(output), seed)
-            rates[output] = rates[output] + seed if output in rates else seed
+            rate = seed if create_graph else seed.data
+            rates[output] = rates[output] + rate if output in rates else rate
     _walk(rates, inputs, create_graph)
 
     unused = [place for place, variable in enumerate(inputs) if variable not in rates]
     if unused and not allow_unused:
-        raise ValueError(
-            f"nothing was recorded from inputs{unused} to an output: leave them out, or say "
-            "allow_unused=True to get None for them"
-        )
+        raise ValueError(f"no output depends on inputs{unused}: say allow_unused=True to get None")
     gradients = [rates.get(variable) for variable in inputs]
     if not create_graph:
-        gradients = [g if g is None else _wrap(type(outputs[0]), _array(g)) for g in gradients]
+        gradients = [g if g is None else _wrap(type(outputs[0]), g) for g in gradients]
     return tuple(gradients)
 
 
 def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_graph: bool) -> None:
-    """Walk back from the rates of the outputs, until `rates` has those of the inputs, or the leaves.
+    """Walk back from the rates of the outputs until `rates` has those of the inputs, or the leaves.
 
     With `create_graph` the rates and the arguments of the VJPs are Variables, so that the walk is
     recorded in its turn; otherwise they are plain arrays.
@@ -325,37 +319,29 @@ def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_grap
     order = _history(rates)
     kept = set(inputs or ())
     wanted = set(order) if inputs is None else kept.copy()
-    if inputs is not None:  # only what was made from an input matters; operands come before results
+    if inputs is not None:  # only what was made from an input; operands come before their results
         for variable in order:
-            for operand in variable.operands:
-                if isinstance(operand, Variable) and operand in wanted:
-                    wanted.add(variable)
+            if not wanted.isdisjoint(variable.parents):
+                wanted.add(variable)
 
     for variable in reversed(order):
         operation = variable.operation
         if operation is None or variable not in rates:
             continue
         rate = rates[variable] if variable in kept else rates.pop(variable)
-        saved = variable.saved
-        if variable.data is not saved[0]:
-            raise _replaced(variable, f"the result of {operation.name}")
-        arguments = (variable, *variable.operands) if create_graph else saved
-        pairs = zip(variable.operands, operation.vjps, strict=False)
-        for place, (operand, vjp) in enumerate(pairs, 1):
+        arguments = (variable, *variable.operands) if create_graph else variable.saved
+        operands = zip((variable, *variable.operands), variable.saved, (None, *operation.vjps))
+        for place, (operand, value, vjp) in enumerate(operands):
             if not isinstance(operand, Variable):
                 continue
-            value = saved[place]
             if operand.data is not value:
-                raise _replaced(operand, f"operand {place} of {operation.name}")
+                which = f"operand {place}, {backend.describe(value)}," if place else "the result"
+                raise RuntimeError(f"{which} of {operation.name} has a new value: compute it anew")
             if vjp is None or operand not in wanted:
                 continue
-            try:
-                gradient = vjp(rate, *arguments, **variable.parameters)
-                if gradient.shape != value.shape:
-                    gradient = _unbroadcast(gradient, value.shape)
-            except Exception as error:
-                _explain(error, f"VJP {place} of {operation.name}", [rate, *arguments])
-                raise
+            gradient = vjp(rate, *arguments, **variable.parameters)
+            if gradient.shape != value.shape:
+                gradient = _unbroadcast(gradient, value.shape)
             if gradient.dtype != value.dtype:
                 gradient = gradient.astype(value.dtype)
             # Paths that meet are added. Never by `+=`: two operands may hold the same array.
@@ -363,14 +349,14 @@ def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_grap
 
 
 def _history(outputs: Iterable[Variable]) -> list[Variable]:
-    """List the outputs and all the recorded Variables they were made from, oldest first."""
+    """List the outputs and all that was recorded on the way to them, oldest first."""
     found = dict.fromkeys(outputs)
     stack = list(found)
     while stack:  # and not a recursion: Python allows a depth of 1000, and histories go far beyond
-        for operand in stack.pop().operands:
-            if isinstance(operand, Variable) and operand.requires_grad and operand not in found:
-                found[operand] = None
-                stack.append(operand)
+        for parent in stack.pop().parents:
+            if parent not in found:
+                found[parent] = None
+                stack.append(parent)
     # Why sort at all? Take b = a + a and then c = b + a. A Variable may hand its rate on only when
     # all of its rate has arrived: a must wait until b is done. A result is always younger than its
     # operands, so the walk goes from the youngest to the oldest.
@@ -384,37 +370,30 @@ def _unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
     return gradient.sum(axis=(*range(new), *stretched)).reshape(shape)
 
 
-def _seed(output: Variable, gradient: Any) -> Array:
-    # The rate that the walk starts from: the given one, or 1 for a single number.
+def _seed(output: Variable, gradient: Any) -> Any:
+    # The rates that the walk starts from: those given, or 1 for a single number.
     data = output.data
     if not output.requires_grad:
         raise ValueError(
-            "nothing was recorded for this result: make the Tensors that it depends on with "
-            "requires_grad=True, and compute it outside no_grad()"
+            "nothing was recorded: make the Tensors that it comes from with requires_grad=True, "
+            "and compute it outside no_grad()"
         )
-    if gradient is None and data.size == 1:
-        return np.ones_like(data)
-    if gradient is None:
+    if gradient is None and data.size != 1:
         raise ValueError(
-            f"a gradient is that of a single number, but this result has shape {data.shape}: "
-            "reduce it with .sum() or .mean(), or give the rates to start from"
+            f"a result of shape {data.shape} is no single number: take its .sum() or .mean(), or "
+            "give the rates to start from"
         )
-    seed = gradient.data if isinstance(gradient, Variable) else np.asarray(gradient, like=data)
-    if seed.shape != data.shape:
-        raise ValueError(f"the rates to start from have shape {seed.shape}, but need {data.shape}")
-    return seed.astype(data.dtype, copy=False)
+    if gradient is None:
+        gradient = np.ones_like(data)
+    if not isinstance(gradient, Variable):
+        gradient = _wrap(type(output), np.asarray(gradient, data.dtype, like=data))
+    if gradient.data.shape != data.shape:
+        raise ValueError(f"the rates have shape {gradient.data.shape}, but the result {data.shape}")
+    return gradient
 
 
 def _listed(variables: Any, role: str) -> list[Any]:
     listed = [variables] if hasattr(variables, "shape") else list(variables)
-    for item in listed:
-        if not isinstance(item, Variable):
-            raise TypeError(f"the {role} must be Tensors, but one is a {type(item).__name__}")
+    if not all(isinstance(item, Variable) for item in listed):
+        raise TypeError(f"{role} must be Tensors, not {[type(item).__name__ for item in listed]}")
     return listed
-
-
-def _replaced(variable: Variable, role: str) -> RuntimeError:
-    return RuntimeError(
-        f"{role}, a Tensor of {backend.describe(variable.data)}, was given a new value after it was "
-        "used: compute the result anew, and then its gradient"
-    )

@@ -82,9 +82,9 @@ class DataLoader:
     --------
     >>> loader = DataLoader(TensorDataset(np.arange(5)), batch_size=2, shuffle=True, seed=0)
     >>> [batch.numpy().tolist() for (batch,) in loader]
-    [[2, 0], [4, 3], [1]]
+    [[2, 4], [3, 0], [1]]
     >>> [batch.numpy().tolist() for (batch,) in loader]
-    [[4, 3], [1, 2], [0]]
+    [[1, 4], [3, 0], [2]]
     """
 
     def __init__(

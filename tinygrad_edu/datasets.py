@@ -37,11 +37,11 @@ def digits() -> tuple[TensorDataset, TensorDataset]:
     (1437, 360)
     >>> images, labels = test[:3]
     >>> images.shape, labels
-    ((3, 64), Tensor([2, 8, 2], dtype=int64))
+    ((3, 64), Tensor([7, 9, 4], dtype=int64))
     """
-    with resources.files("tinygrad_edu").joinpath("digits.npz").open("rb") as file:
-        with np.load(file, allow_pickle=False) as archive:
-            images, labels = archive["images"], archive["labels"]
+    file = resources.files("tinygrad_edu").joinpath("digits.npz")
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        images, labels = archive["images"], archive["labels"]
     # RandomState's streams are frozen for good; default_rng's may change with NumPy's versions.
     mixed = np.random.RandomState(0).permutation(len(labels))
     train, test = mixed[:1437], mixed[1437:]
@@ -66,27 +66,27 @@ class Source(NamedTuple):
 FASHION_MNIST = Source(
     url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     md5={
-        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
-        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
-        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        "train-images": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels": "bb300cfdad3c16e7a12a480ee83cd310",
     },
     debian=Path("/usr/share/datasets/fashion-mnist"),
     sha256={
-        "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        "train-images": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
 )
 
 MNIST = Source(
     url="https://ossci-datasets.s3.amazonaws.com/mnist/",
     md5={
-        "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
-        "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
-        "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        "train-images": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels": "ec29112dd5afa0611ce80d1b7f02629c",
     },
 )
 
@@ -119,7 +119,7 @@ def fashion_mnist() -> tuple[TensorDataset, TensorDataset]:
 
 
 def mnist() -> tuple[TensorDataset, TensorDataset]:
-    """Return MNIST, the lecture's own data: 60000 images of digits to train with, and 10000 to test.
+    """Return MNIST, the lecture's own data: 60000 digits to train with, 10000 to test.
 
     The files are taken from the cache, or else downloaded into it (11 MB). What is returned and
     raised is as for `fashion_mnist`.
@@ -132,38 +132,45 @@ def mnist() -> tuple[TensorDataset, TensorDataset]:
 
 
 def _images_and_labels(name: str, source: Source) -> tuple[TensorDataset, TensorDataset]:
-    arrays = [_read_idx(_find(name, source, file), file, source) for file in source.md5]
-    train_images, train_labels, test_images, test_labels = arrays
+    train_images, train_labels, test_images, test_labels = (
+        _read(_find(name, source, part), source.sha256 and source.sha256[part])
+        for part in source.md5
+    )
     return _dataset(train_images, train_labels, 255), _dataset(test_images, test_labels, 255)
 
 
-def _find(name: str, source: Source, file: str) -> Path:
-    if source.debian is not None and (source.debian / file).exists():
-        return source.debian / file
+def _file(part: str) -> str:
+    return f"{part}-idx{3 if part.endswith('images') else 1}-ubyte.gz"
+
+
+def _find(name: str, source: Source, part: str) -> Path:
+    if source.debian is not None and (source.debian / _file(part)).exists():
+        return source.debian / _file(part)
     try:
         import pooch
     except ImportError as error:
         raise ImportError(
-            f"{file} is not on this machine, and downloading it needs pooch: "
+            f"{name} is not on this machine, and downloading it needs pooch: "
             "python -m pip install 'tinygrad_edu[data]'"
         ) from error
     cache = pooch.create(
         path=pooch.os_cache("tinygrad_edu") / name,
         base_url=source.url,
-        registry={file: f"md5:{md5}" for file, md5 in source.md5.items()},
+        registry={_file(part): f"md5:{md5}" for part, md5 in source.md5.items()},
     )
-    # fetch checks the MD5 of what is cached, and of what comes, before it is given its name
-    return Path(cache.fetch(file, downloader=pooch.HTTPDownloader(progressbar=True, timeout=30)))
+    # `fetch` checks the MD5 of a cached file, and that of a new one before it is put there.
+    download = pooch.HTTPDownloader(progressbar=True, timeout=30)
+    return Path(cache.fetch(_file(part), downloader=download))
 
 
-def _read_idx(path: Path, file: str, source: Source) -> Any:
-    # IDX: two zero bytes, the type (8: bytes), the number of axes, their lengths, the numbers
+def _read(path: Path, sha256: str | None) -> Any:
     try:
         content = gzip.decompress(path.read_bytes())
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is damaged, remove it: {error}") from error
-    if source.sha256 is not None and hashlib.sha256(content).hexdigest() != source.sha256[file]:
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"{path} is damaged, remove it: its SHA-256 is not the known one")
+    # The format IDX: 0, 0, 8 for bytes, the number of axes, their lengths, the bytes.
     axes = content[3]
     shape = np.frombuffer(content, ">i4", axes, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)

@@ -1,7 +1,7 @@
 """The functions that networks are made of: the affine map, the softmax, the losses.
 
-Each could be composed from `ops.py`. They are operations of their own where that avoids an overflow,
-or a pass over a large array.
+Each could be composed from `ops.py`. They are operations of their own where that avoids an
+overflow, or a pass over a large array.
 """
 
 from __future__ import annotations
@@ -149,10 +149,8 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, the numbers of classes, but are {labels.dtype}")
     if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
-        raise ValueError(
-            f"labels must be from 0 to {logits.shape[1] - 1}, since there are {logits.shape[1]} "
-            f"logits, but are from {labels.min()} to {labels.max()}"
-        )
+        low, high = labels.min(), labels.max()
+        raise ValueError(f"labels must be from 0 to {logits.shape[1] - 1}, not {low} to {high}")
     rows = np.arange(len(labels), like=labels)
     return np.mean(logsumexp(logits, axis=1) - logits[rows, labels])
 
@@ -161,8 +159,7 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
 def _cross_entropy_slope(logits: Any, labels: Any, /) -> Any:
     slope = softmax(logits)
     slope[np.arange(len(labels), like=labels), labels] -= 1
-    slope /= len(labels)
-    return slope
+    return slope / len(labels)
 
 
 def mse_loss(prediction: Operand, target: Operand, /) -> Result:
@@ -179,8 +176,6 @@ def mse_loss(prediction: Operand, target: Operand, /) -> Result:
     2.0
     """
     if prediction.shape != target.shape:
-        raise ValueError(
-            f"mse_loss needs equal shapes, but was given {prediction.shape} and {target.shape}"
-        )
+        raise ValueError(f"mse_loss needs equal shapes, not {prediction.shape} and {target.shape}")
     difference = prediction - target
     return (difference * difference).mean()

@@ -39,7 +39,7 @@ class Module:
         """Compute the result; called as `module(*inputs)`."""
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, …)")
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any) -> Any:  # noqa: D102 (what `forward` says)
         return self.forward(*inputs)
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
@@ -161,7 +161,8 @@ class Sequential(Module):
     >>> generator = np.random.default_rng(0)
     >>> model = Sequential(Linear(64, 32, generator), ReLU(), Linear(32, 10, generator))
     >>> model
-    Sequential(layers.0.weight (64, 32), layers.0.bias (32,), layers.2.weight (32, 10), layers.2.bias (10,))
+    Sequential(layers.0.weight (64, 32), layers.0.bias (32,),
+               layers.2.weight (32, 10), layers.2.bias (10,))
     """
 
     def __init__(self, *layers: Any) -> None:

@@ -2,11 +2,11 @@
 
 Each function works on arrays. Its decorator states one vector–Jacobian product per operand: the
 operand's rate, given the rate g of the result y (see `core.op`). Read `lambda g, y, a, b: g * b` as
-"y changes b times as fast as a does". The formulas use these same operations and NumPy's methods, so
-they hold for arrays and for Tensors, and every derivative can be differentiated again.
+"y changes b times as fast as a does". The formulas use these same operations and NumPy's methods,
+so they hold for arrays and for Tensors, and every derivative can be differentiated again.
 
-Operands may be Tensors, arrays or numbers, of any shapes that broadcast together. NumPy's rules give
-the dtype of the result; a Python number never widens float32.
+Operands may be Tensors, arrays or numbers, of any shapes that broadcast together. NumPy's rules
+give the dtype of the result; a Python number never widens float32.
 
 Sources of the formulas: NIST's *Digital Library of Mathematical Functions* (DLMF), §4.7, 4.20 and
 4.34, for the elementary functions; Giles, *Collected matrix derivative results for forward and
@@ -90,12 +90,8 @@ def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
     return g * where(b == 0, 0, b * a ** where(b == 0, 1, b - 1))
 
 
-def _power_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
-    # aᵇ·log a. Where a = 0, aᵇ does not change with b > 0, and log a must not be taken.
-    return g * y * log(where(a == 0, 1, a))
-
-
-@op(_power_base, _power_exponent)
+# Where a = 0, aᵇ does not change with b > 0, and log a must not be taken.
+@op(_power_base, lambda g, y, a, b: g * y * log(where(a == 0, 1, a)))
 def power(a: Operand, b: Operand, /) -> Result:
     """Raise to a power, element by element: y = aᵇ, ∂y/∂a = baᵇ⁻¹, ∂y/∂b = aᵇ log a (DLMF 4.7).
 
@@ -331,17 +327,12 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> Result:
     array([2., 0., 4., 0.])
     """
     y = np.zeros_like(x, shape=shape)
-    if _may_repeat(index):
-        np.add.at(y, index, x)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, list) or getattr(part, "ndim", 0) for part in parts):
+        np.add.at(y, index, x)  # an array of integers may name an element twice
     else:
         y[index] = x
     return y
-
-
-def _may_repeat(index: Any) -> bool:
-    # Only an array, or a list, of integers can name an element twice.
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(part, list) or getattr(part, "ndim", 0) for part in parts)
 
 
 def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Result:
@@ -477,7 +468,7 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 @op(_matmul_left, _matmul_right)
 def matmul(a: Operand, b: Operand, /) -> Result:
-    """Multiply matrices, stacks of them, or vectors, by the rules of NumPy's `@` (Giles 2008, §2.2).
+    """Multiply matrices, stacks of them, or vectors, as NumPy's `@` (Giles 2008, §2.2).
 
     >>> matmul(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
     array([[11.]])

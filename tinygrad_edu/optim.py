@@ -12,8 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.backend import Array
 from tinygrad_edu.state import matched
 from tinygrad_edu.tensor import Tensor
+
+
+def _scaled(factor: float, array: Array) -> Array:
+    return np.multiply(factor, array, out=np.empty_like(array))  # an array also where it is 0-d
 
 
 class SGD:
@@ -57,7 +62,7 @@ class SGD:
                 raise TypeError(f"params[{place}] is a {type(param).__name__}, not a Tensor")
             if not param.requires_grad or param.operation is not None:
                 raise ValueError(
-                    f"params[{place}] is not a leaf that requires a gradient, so none would arrive: "
+                    f"params[{place}] is not a leaf that requires a gradient, so it gets none: "
                     "make it with Tensor(…, requires_grad=True)"
                 )
         if len(set(self.params)) < len(self.params):
@@ -89,8 +94,8 @@ class SGD:
         moved = []
         for param in self.params:
             if param.grad is not None:
-                change = self.lr * param.grad.data
                 # θ ← θ − ηg
+                change = _scaled(self.lr, param.grad.data)
                 moved.append((param, np.subtract(param.data, change, out=change)))
         for param, data in moved:
             param.data = data
@@ -128,9 +133,9 @@ class Momentum(SGD):
     Notes
     -----
     Polyak (1964); Sutskever et al., *On the importance of initialization and momentum in deep
-    learning* (2013), and Lee's lecture, in this form. PyTorch has η outside: v ← λv + g, θ ← θ − ηv.
-    The two move alike as long as η stays: m = −ηv. When η drops, PyTorch's step shrinks at once, and
-    this one after about 1/(1 − λ) steps. `nesterov` is PyTorch's form of it, too.
+    learning* (2013), and Lee's lecture, in this form. PyTorch has v ← λv + g, θ ← θ − ηv. The two
+    move alike as long as η stays, with m = −ηv. When η drops, PyTorch's step shrinks at once, and
+    this one over about 1/(1 − λ) steps. The same holds of `nesterov`.
 
     Examples
     --------
@@ -140,8 +145,8 @@ class Momentum(SGD):
     ...     optimizer.zero_grad()
     ...     (3 * w).backward()  # the slope is 3 everywhere
     ...     optimizer.step()
-    >>> optimizer.m  # −0.3 and then 0.5·(−0.3) − 0.3
-    [array(-0.45)]
+    >>> optimizer.m[0].round(2)  # −0.3, and then 0.5·(−0.3) − 0.3
+    np.float64(-0.45)
     """
 
     def __init__(
@@ -168,13 +173,13 @@ class Momentum(SGD):
         moved = []
         for place, (param, m) in enumerate(zip(self.params, self.m, strict=True)):
             if param.grad is not None:
-                change = self.lr * param.grad.data
+                change = _scaled(self.lr, param.grad.data)
                 # m ← λm − ηg
-                m = self.momentum * m
+                m = _scaled(self.momentum, m)
                 m -= change
-                # θ ← θ + m, or for Nesterov θ ← θ + λm − ηg
-                data = param.data + (self.momentum * m - change if self.nesterov else m)
-                moved.append((place, param, m, data))
+                # θ ← θ + m, or θ ← θ + λm − ηg for Nesterov
+                step = self.momentum * m - change if self.nesterov else m
+                moved.append((place, param, m, np.add(param.data, step, out=change)))
         for place, param, m, data in moved:
             self.m[place] = m
             param.data = data

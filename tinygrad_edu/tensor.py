@@ -151,7 +151,7 @@ class Tensor(Variable):
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(
-                f"a Tensor of shape {self.shape} is neither true nor false: compare and then reduce, "
+                f"a Tensor of shape {self.shape} is neither true nor false: compare, then reduce, "
                 "as in (a == b).data.all()"
             )
         return bool(self.data)
@@ -204,8 +204,8 @@ class Tensor(Variable):
         return ops.abs(self)
 
     # Comparisons are piecewise constant, and not recorded.
-    __eq__ = op()(operator.eq)  # type: ignore[assignment]  # element by element, as NumPy's
-    __ne__ = op()(operator.ne)  # type: ignore[assignment]
+    __eq__ = op()(operator.eq)  # element by element, as NumPy's
+    __ne__ = op()(operator.ne)
     __lt__ = op()(operator.lt)
     __le__ = op()(operator.le)
     __gt__ = op()(operator.gt)
@@ -222,8 +222,8 @@ class Tensor(Variable):
             "tg.where, or give a leaf a new array with tensor.data = …"
         )
 
-    # `total += loss` makes a new Tensor, as it should. But `w -= lr * w.grad` would too, and w would
-    # no longer be the leaf that it was.
+    # `total += loss` makes a new Tensor, as it should. So would `w -= lr * w.grad`, but then w would
+    # no longer be a leaf.
 
     def __iadd__(self, other: Operand) -> Tensor:
         return self._unless_leaf() + other
