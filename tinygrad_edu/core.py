@@ -167,10 +167,7 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
 
         @functools.wraps(function)
         def apply(*operands: Any, **parameters: Any) -> Any:
-            values: list[Any] = []
-            history: list[Any] = []
-            parents: list[Variable] = []
-            kind = None
+            kind, values, history, parents = None, [], [], []
             for operand in operands:
                 value = operand
                 if isinstance(operand, Variable):

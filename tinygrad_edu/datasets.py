@@ -59,8 +59,8 @@ class Source(NamedTuple):
 
     url: str
     md5: dict[str, str]  # of the packed files, as they are downloaded
-    debian: Path | None = None  # where Debian's package has them, packed anew
-    sha256: dict[str, str] | None = None  # so these are of the unpacked bytes
+    debian: Path | None  # where Debian's package has them, packed anew
+    sha256: dict[str, str]  # so these are of the unpacked bytes
 
 
 FASHION_MNIST = Source(
@@ -88,6 +88,8 @@ MNIST = Source(
         "t10k-images": "9fb629c4189551a2d022fa330f9573f3",
         "t10k-labels": "ec29112dd5afa0611ce80d1b7f02629c",
     },
+    debian=None,
+    sha256={},
 )
 
 
@@ -133,8 +135,7 @@ def mnist() -> tuple[TensorDataset, TensorDataset]:
 
 def _images_and_labels(name: str, source: Source) -> tuple[TensorDataset, TensorDataset]:
     train_images, train_labels, test_images, test_labels = (
-        _read(_find(name, source, part), source.sha256 and source.sha256[part])
-        for part in source.md5
+        _read(_find(name, source, part), source.sha256.get(part)) for part in source.md5
     )
     return _dataset(train_images, train_labels, 255), _dataset(test_images, test_labels, 255)
 

@@ -52,9 +52,8 @@ def linear(x: Operand, weight: Operand, bias: Operand = None, /) -> Result:
     if shapes[1:] != [(x.shape[-1], weight.shape[-1]), weight.shape[-1:]][: len(shapes) - 1]:
         raise ValueError(f"linear needs shapes (…, n), (n, m) and (m,), but was given {shapes}")
     y = x @ weight
-    if bias is None:
-        return y
-    return np.add(y, bias, out=y if y.dtype == bias.dtype else None)  # no second array: y is ours
+    # y is ours alone, so the sum may take its place.
+    return y if bias is None else np.add(y, bias, out=y if y.dtype == bias.dtype else None)
 
 
 def _log_sum_exp(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

@@ -222,8 +222,8 @@ class Tensor(Variable):
             "tg.where, or give a leaf a new array with tensor.data = …"
         )
 
-    # `total += loss` makes a new Tensor, as it should. So would `w -= lr * w.grad`, but then w would
-    # no longer be a leaf.
+    # `total += loss` makes a new Tensor, as it should. So would `w -= lr * w.grad`, but then w is
+    # no longer a leaf.
 
     def __iadd__(self, other: Operand) -> Tensor:
         return self._unless_leaf() + other
