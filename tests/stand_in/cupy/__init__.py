@@ -52,15 +52,14 @@ class ndarray(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         if ufunc.__name__ in MISSING or method not in ("__call__", "at", "outer"):
             return NotImplemented
-        if out is not None:
-            (target,) = out
-            if not isinstance(target, ndarray):
-                raise TypeError("the result of CuPy arrays cannot be put into a NumPy array")
-            options["out"] = target._array
-        result = getattr(ufunc, method)(*_inside(inputs), **_inside_options(options))
-        if out is not None:
-            return target
-        return _outside(result)
+        options = _inside_options(options)
+        if out is None:
+            return _outside(getattr(ufunc, method)(*_inside(inputs), **options))
+        (target,) = out
+        if not isinstance(target, ndarray):
+            raise TypeError("the result of CuPy arrays cannot be put into a NumPy array")
+        getattr(ufunc, method)(*_inside(inputs), out=target._array, **options)
+        return target
 
     def __array_function__(self, function, types, arguments, options):
         if function.__name__ in MISSING:

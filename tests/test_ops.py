@@ -1,0 +1,254 @@
+"""Every operation: its value is NumPy's, and its derivatives are those of finite differences."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import functions, ops
+
+RANDOM = np.random.default_rng(0)
+A, B = RANDOM.normal(size=(2, 3, 4))
+POSITIVE = RANDOM.uniform(0.5, 2, size=(3, 4))
+ROW = RANDOM.uniform(0.5, 2, size=4)
+APART = RANDOM.permutation(np.linspace(-2, 2, 12)).reshape(3, 4)  # no ties, and not near 0
+MASK = tg.Tensor(A > 0)
+LABELS = tg.Tensor(np.array([0, 3, 1]))
+PICKS = tg.Tensor(np.array([2, 0, 2]))
+
+# operation: its cases, each a function of Tensors and where to check it
+CASES = {
+    "add": [(ops.add, [A, ROW]), (lambda x: 1 + x, [A]), (lambda x: x + x, [A])],
+    "subtract": [(ops.subtract, [A, ROW]), (lambda x: 1 - x, [A])],
+    "negative": [(ops.negative, [A])],
+    "multiply": [(ops.multiply, [A, ROW]), (lambda x: 2 * x, [A]), (lambda x: x * x, [A])],
+    "divide": [(ops.divide, [A, ROW]), (lambda x: 1 / x, [POSITIVE]), (lambda x: x / 3, [A])],
+    "power": [
+        (ops.power, [POSITIVE, ROW]),
+        (lambda x: x**3, [A]),
+        (lambda x: x**-0.5, [POSITIVE]),
+        (lambda x: 2.5**x, [A]),
+        (lambda x: x**0, [np.array([0.0, 1.0])]),
+        (lambda x: x**2, [np.array([0.0, 1.0])]),
+    ],
+    "exp": [(ops.exp, [A])],
+    "log": [(ops.log, [POSITIVE])],
+    "sqrt": [(ops.sqrt, [POSITIVE])],
+    "sin": [(ops.sin, [A])],
+    "cos": [(ops.cos, [A])],
+    "tanh": [(ops.tanh, [A])],
+    "sigmoid": [(ops.sigmoid, [A])],
+    "sign": [(ops.sign, [APART])],
+    "abs": [(ops.abs, [APART])],
+    "relu": [(lambda x: ops.relu(x) * x, [APART])],
+    "where": [(lambda a, b: ops.where(MASK, a * b, b), [A, ROW])],
+    "maximum": [(lambda a, b: ops.maximum(a, b) ** 2, [APART, A]), (ops.maximum, [APART, 0.1])],
+    "minimum": [(lambda a, b: ops.minimum(a, b) ** 2, [APART, A]), (ops.minimum, [APART, 0.1])],
+    "reshape": [(lambda x: ops.reshape(x * x, (2, -1)), [A])],
+    "transpose": [
+        (lambda x: ops.transpose(x * x), [A]),
+        (lambda x: ops.transpose(x * x, (2, 0, 1)), [RANDOM.normal(size=(2, 3, 2))]),
+        (lambda x: ops.transpose(x * x, (-1, 0, -2)), [RANDOM.normal(size=(2, 3, 2))]),
+    ],
+    "broadcast_to": [(lambda x: ops.broadcast_to(x * x, (2, 3, 4)), [ROW])],
+    "astype": [(lambda x: ops.astype(x * x, "float64"), [A])],
+    "to": [(lambda x: ops.to(x * x, "numpy").to(tg.backend.current()), [A])],
+    "getitem": [
+        (lambda x: (x * x)[1], [A]),
+        (lambda x: (x * x)[..., 1:3], [A]),
+        (lambda x: (x * x)[::-1, None, -1], [A]),
+        (lambda x: (x * x)[PICKS], [A]),
+        (lambda x: (x * x)[1:, PICKS], [A]),
+        (lambda x: (x * x)[PICKS, PICKS], [A]),
+        (lambda x: (x * x)[MASK], [A]),
+        (lambda x: (x * x)[[0, 0]], [A]),
+    ],
+    "scatter": [(lambda x: ops.scatter(x * x, PICKS, (5, 4)), [A])],
+    "concatenate": [
+        (lambda a, b: ops.concatenate([a * a, b, a]), [A, B]),
+        (lambda a, b: ops.concatenate([a * b, b], axis=-1), [A, B]),
+    ],
+    "stack": [
+        (lambda a, b: ops.stack([a * b, b]), [A, B]),
+        (lambda a, b: ops.stack([a * b, b], axis=-1), [A, B]),
+    ],
+    "restore_axes": [(lambda x: x / ops.restore_axes(x.sum(axis=0), x, 0), [POSITIVE])],
+    "sum": [
+        (lambda x: ops.sum(x * x), [A]),
+        (lambda x: ops.sum(x * x, axis=0), [A]),
+        (lambda x: ops.sum(x * x, (0, -1), True), [A]),
+    ],
+    "mean": [
+        (lambda x: ops.mean(x * x), [A]),
+        (lambda x: ops.mean(x * x, axis=-1, keepdims=True), [A]),
+    ],
+    "var": [
+        (lambda x: ops.var(x * x), [A]),
+        (lambda x: ops.var(x * x, axis=1, ddof=1), [A]),
+        (lambda x: ops.var(x * x, axis=(0, 1), keepdims=True), [A]),
+    ],
+    "max": [
+        (lambda x: ops.max(x * x * x), [APART]),
+        (lambda x: ops.max(x * x * x, axis=0), [APART]),
+        (lambda x: ops.max(x * x * x, axis=(0, 1), keepdims=True), [APART]),
+    ],
+    "min": [
+        (lambda x: ops.min(x * x * x), [APART]),
+        (lambda x: ops.min(x * x * x, axis=1), [APART]),
+    ],
+    "matmul": [
+        (ops.matmul, [A, B.T]),
+        (ops.matmul, [ROW, ROW[::-1]]),
+        (ops.matmul, [A, ROW]),
+        (ops.matmul, [ROW, A.T]),
+        (ops.matmul, [RANDOM.normal(size=(2, 2, 3)), RANDOM.normal(size=(3, 2))]),
+        (ops.matmul, [RANDOM.normal(size=(2, 3)), RANDOM.normal(size=(2, 1, 3, 2))]),
+        (ops.matmul, [RANDOM.normal(size=(2, 1, 2, 3)), RANDOM.normal(size=3)]),
+        (ops.matmul, [RANDOM.normal(size=3), RANDOM.normal(size=(2, 3, 2))]),
+    ],
+    "linear": [
+        (functions.linear, [A, RANDOM.normal(size=(4, 2)), RANDOM.normal(size=2)]),
+        (functions.linear, [A, RANDOM.normal(size=(4, 2))]),
+        (functions.linear, [ROW, RANDOM.normal(size=(4, 2)), RANDOM.normal(size=2)]),
+        (functions.linear, [RANDOM.normal(size=(2, 2, 4)), RANDOM.normal(size=(4, 2)), [0.1, 0.2]]),
+    ],
+    "logsumexp": [
+        (functions.logsumexp, [A]),
+        (lambda x: functions.logsumexp(x, axis=-1), [A]),
+        (lambda x: functions.logsumexp(x, axis=(0, 1), keepdims=True), [A]),
+    ],
+    "softmax": [(functions.softmax, [A]), (lambda x: functions.softmax(x, axis=0), [A])],
+    "log_softmax": [(functions.log_softmax, [A]), (lambda x: tg.log_softmax(x, axis=0), [A])],
+    "cross_entropy": [(lambda x: functions.cross_entropy(x, LABELS), [A])],
+    "mse_loss": [(functions.mse_loss, [A, B])],
+}
+
+
+def public(module):
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    ]
+
+
+@pytest.mark.parametrize("name", public(ops) + public(functions))
+def test_derivatives_equal_finite_differences_to_second_order(name):
+    for function, inputs in CASES[name]:
+        tg.check_grads(function, inputs, order=2)
+
+
+@pytest.mark.parametrize("name", ["tanh", "power", "divide", "softmax", "matmul", "cross_entropy"])
+def test_third_derivatives_are_right_too(name):
+    function, inputs = CASES[name][0]
+    tg.check_grads(function, inputs, order=3)
+
+
+OF_ONE = "negative exp log sqrt sin cos tanh abs sign transpose sum mean var max min".split()
+OF_TWO = "add subtract multiply divide power maximum minimum".split()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", OF_ONE + OF_TWO)
+def test_values_and_dtypes_are_those_of_numpy(name, dtype):
+    arrays = [POSITIVE.astype(dtype), A.astype(dtype)][: 1 if name in OF_ONE else 2]
+    result = getattr(ops, name)(*map(tg.Tensor, arrays))
+    expected = getattr(np, name)(*arrays)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result.numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_python_numbers_never_widen(dtype):
+    x = tg.Tensor(POSITIVE, requires_grad=True, dtype=dtype)
+    y = (2 * x + 1.5) / 3 - x**2 + 2**x - (-x) ** 3
+    assert y.dtype == dtype
+    y.sum().backward()
+    assert x.grad.dtype == dtype
+
+
+def test_gradients_have_the_shape_and_dtype_of_their_operand():
+    narrow = tg.Tensor(ROW, requires_grad=True, dtype="float32")
+    wide = tg.Tensor(A, requires_grad=True)
+    (narrow * wide).sum().backward()
+    assert (narrow.grad.shape, narrow.grad.dtype) == ((4,), "float32")
+    assert (wide.grad.shape, wide.grad.dtype) == ((3, 4), "float64")
+
+
+def gradient(function, x):
+    x = tg.Tensor(x, requires_grad=True)
+    function(x).sum().backward()
+    return x.grad.numpy().tolist()
+
+
+def test_relu_and_abs_have_slope_zero_at_zero():
+    assert gradient(tg.relu, [-1.0, 0.0, 2.0]) == [0, 0, 1]
+    assert gradient(tg.abs, [-1.0, 0.0, 2.0]) == [-1, 0, 1]
+
+
+def test_ties_share_the_gradient_equally():
+    assert gradient(tg.max, [1.0, 3.0, 3.0, 3.0]) == [0, 1 / 3, 1 / 3, 1 / 3]
+    assert gradient(tg.min, [[1.0, 1.0], [3.0, 2.0]]) == [[1 / 2, 1 / 2], [0, 0]]
+    assert gradient(lambda x: tg.maximum(x, 3.0), [1.0, 3.0, 4.0]) == [0, 1 / 2, 1]
+    assert gradient(lambda x: tg.minimum(3.0, x), [1.0, 3.0, 4.0]) == [1, 1 / 2, 0]
+    assert gradient(lambda x: tg.maximum(x, x), [1.0, 2.0]) == [1, 1]
+
+
+def test_powers_have_finite_slopes_at_zero():
+    assert gradient(lambda x: x**0, [0.0, 2.0]) == [0, 0]
+    assert gradient(lambda x: x**1, [0.0, 2.0]) == [1, 1]
+    assert gradient(lambda x: x**2, [0.0, 2.0]) == [0, 4]
+    assert gradient(lambda x: x ** tg.Tensor([0.0, 1.0, 2.0]), [0.0, 0.0, 0.0]) == [0, 1, 0]
+    assert gradient(lambda x: tg.Tensor([0.0, 1.0]) ** x, [2.0, 2.0]) == [0, 0]
+
+
+def test_where_keeps_nan_of_the_branch_not_taken_out():
+    assert gradient(lambda x: tg.where(x > 0, tg.log(tg.where(x > 0, x, 1)), 0), [0.0, 2.0]) == [
+        0,
+        0.5,
+    ]
+    nan = tg.Tensor([np.nan, 1.0])
+    assert gradient(lambda x: tg.where(nan == nan, x, nan), [1.0, 2.0]) == [0, 1]
+
+
+def test_repeated_indices_add_up():
+    assert gradient(lambda x: x[PICKS], [1.0, 2.0, 3.0]) == [1, 0, 2]
+    assert gradient(lambda x: x[[-1, 2]], [1.0, 2.0, 3.0]) == [0, 0, 2]
+
+
+def test_cross_entropy_is_exact_at_extreme_scores():
+    logits = tg.Tensor([[1e4, -1e4], [-1e4, 1e4]], requires_grad=True)
+    loss = tg.cross_entropy(logits, tg.Tensor([0, 0]))
+    loss.backward()
+    assert loss.item() == 1e4
+    assert logits.grad.numpy().tolist() == [[0, 0], [-0.5, 0.5]]
+
+
+def test_softmax_and_logsumexp_do_not_overflow():
+    x = tg.Tensor([1e4, 1e4, -1e4])
+    assert tg.softmax(x).numpy().tolist() == [0.5, 0.5, 0]
+    assert tg.logsumexp(x).item() == pytest.approx(1e4 + np.log(2))
+    assert tg.log_softmax(x).numpy()[2] == pytest.approx(-2e4 - np.log(2))
+    assert tg.logsumexp(tg.Tensor([-np.inf, -np.inf])).item() == -np.inf
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: tg.linear(tg.Tensor(A), tg.Tensor(B)), ValueError, r"\(3, 4\), \(3, 4\)"),
+        (lambda: tg.linear(tg.Tensor(A), tg.Tensor(A.T), tg.Tensor(ROW)), ValueError, r"\(4,\)"),
+        (lambda: tg.mse_loss(tg.Tensor(A), tg.Tensor(ROW)), ValueError, r"\(3, 4\) and \(4,\)"),
+        (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor(A)), ValueError, r"one-hot.*argmax"),
+        (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor(ROW[:3])), TypeError, "float64"),
+        (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor([0, 1, 4])), ValueError, "0 to 3.* 4"),
+        (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor([0, -1, 3])), ValueError, "-1 to 3"),
+        (lambda: tg.Tensor(A) @ tg.Tensor(B), ValueError, r"matmul was given.*\(3, 4\)"),
+        (lambda: tg.Tensor(A) + tg.Tensor(ROW[:3]), ValueError, r"\(3,4\) \(3,\)"),
+        (lambda: tg.Tensor(A).reshape(5, 2), ValueError, r"size 12 into shape \(5, ?2\)"),
+        (lambda: tg.Tensor(A)[3], IndexError, "out of bounds"),
+        (lambda: tg.concatenate([tg.Tensor(A), tg.Tensor(ROW)]), ValueError, "dimension"),
+        (lambda: tg.stack([tg.Tensor(A), tg.Tensor(ROW)]), ValueError, "dimension"),
+    ],
+)
+def test_errors_say_what_was_given(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
