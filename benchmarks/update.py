@@ -4,7 +4,6 @@ python benchmarks/update.py --help
 """
 
 import argparse
-import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -16,33 +15,20 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 SIZES = 784, 100, 10
 LEARNING_RATE = 0.01
-TURN = 0.3  # how long a library is timed in each round, in seconds, but 3 updates at least
-
-
-def make_problem(batch_size):
-    """Draw images, labels and starting parameters W, b, W, b: the same in every process."""
-    generator = np.random.default_rng(0)
-    parameters = []
-    for inputs, outputs in itertools.pairwise(SIZES):
-        for shape in (inputs, outputs), outputs:
-            values = generator.uniform(-(inputs**-0.5), inputs**-0.5, shape)
-            parameters.append(values.astype("float32"))
-    images = generator.random((batch_size, SIZES[0]), dtype="float32")
-    labels = generator.integers(SIZES[-1], size=batch_size)
-    return images, labels, parameters
+TURN = 0.3  # how long a library is timed in each round, in seconds, but for 3 updates at least
 
 
 def numpy_update(images, labels, parameters):
-    """Write the update out by hand: each pass over an array is needed, or in place of another."""
+    """Write the update out by hand, as the floor: no pass over an array that is not needed."""
     weight1, bias1, weight2, bias2 = parameters
-    count = len(labels)
-    rows = np.arange(count)
+    count, rows = len(labels), np.arange(len(labels))
 
     def update():
         hidden = images @ weight1
@@ -60,12 +46,8 @@ def numpy_update(images, labels, parameters):
         slope[rows, labels] -= 1 / count
         hidden_slope = slope @ weight2.T
         hidden_slope *= hidden > 0
-        gradients = (
-            images.T @ hidden_slope,
-            hidden_slope.sum(axis=0),
-            hidden.T @ slope,
-            slope.sum(axis=0),
-        )
+        gradients = [images.T @ hidden_slope, hidden_slope.sum(axis=0)]
+        gradients += [hidden.T @ slope, slope.sum(axis=0)]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             gradient *= LEARNING_RATE
             parameter -= gradient
@@ -74,21 +56,16 @@ def numpy_update(images, labels, parameters):
     return update
 
 
-def tinygrad_edu_update(images, labels, parameters):
-    """Use the library as in its main job."""
-    import tinygrad_edu as tg
-
-    images, labels = tg.Tensor(images), tg.Tensor(labels)
+def framework_update(nn, cross_entropy, optimizer_class, images, labels, parameters):
+    """Use tinygrad_edu or PyTorch, in the same words."""
     inputs, hidden, outputs = SIZES
-    model = tg.nn.Sequential(
-        tg.nn.Linear(inputs, hidden), tg.nn.ReLU(), tg.nn.Linear(hidden, outputs)
-    )
+    model = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
     for parameter, values in zip(model.parameters(), parameters, strict=True):
         parameter.data = values
-    optimizer = tg.SGD(model.parameters(), LEARNING_RATE)
+    optimizer = optimizer_class(model.parameters(), LEARNING_RATE)
 
     def update():
-        loss = tg.cross_entropy(model(images), labels)
+        loss = cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -97,40 +74,38 @@ def tinygrad_edu_update(images, labels, parameters):
     return update
 
 
-def torch_update(images, labels, parameters):
-    """Use PyTorch in the same way, eagerly."""
+def prepare(name, batch_size):
+    """Make the update of one library; images, labels and parameters are alike in all processes."""
+    generator, parameters = np.random.default_rng(0), []
+    for inputs, outputs in itertools.pairwise(SIZES):
+        for shape in (inputs, outputs), outputs:
+            values = generator.uniform(-(inputs**-0.5), inputs**-0.5, shape)
+            parameters.append(values.astype("float32"))
+    images = generator.random((batch_size, SIZES[0]), dtype="float32")
+    labels = generator.integers(SIZES[-1], size=batch_size)
+    if name == "numpy":
+        return numpy_update(images, labels, parameters)
+    if name == "tinygrad_edu":
+        import tinygrad_edu as tg
+
+        data = tg.Tensor(images), tg.Tensor(labels)
+        return framework_update(tg.nn, tg.cross_entropy, tg.SGD, *data, parameters)
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    images, labels = torch.from_numpy(images), torch.from_numpy(labels)
-    inputs, hidden, outputs = SIZES
-    model = torch.nn.Sequential(
-        torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, outputs)
-    )
-    for parameter, values in zip(model.parameters(), parameters, strict=True):
-        parameter.data = torch.from_numpy(values.T.copy())  # PyTorch computes x·Wᵀ
-    optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE)
-
-    def update():
-        loss = torch.nn.functional.cross_entropy(model(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return update
-
-
-UPDATES = {"numpy": numpy_update, "tinygrad_edu": tinygrad_edu_update, "torch": torch_update}
+    data = torch.from_numpy(images), torch.from_numpy(labels)
+    parameters = [torch.from_numpy(values.T.copy()) for values in parameters]  # it has x·Wᵀ
+    cross_entropy = torch.nn.functional.cross_entropy
+    return framework_update(torch.nn, cross_entropy, torch.optim.SGD, *data, parameters)
 
 
 def work(name):
-    """Answer the requests on stdin: a batch size prepares an update, 0 times the one prepared."""
+    """Answer requests, lines of JSON: a batch size prepares an update, 0 times it for a turn."""
     for line in sys.stdin:
-        if batch_size := int(line):
+        if batch_size := json.loads(line):
             update = None  # frees the last batch before the next is drawn
-            update = UPDATES[name](*make_problem(batch_size))
-            answer = [float(update()) for _ in range(6)]  # the last is the loss after 5 updates
+            update = prepare(name, batch_size)
+            answer = [update().item() for _ in range(6)]  # the last is the loss after 5 updates
         else:
             times, end = [], time.perf_counter() + TURN
             while len(times) < 3 or time.perf_counter() < end:
@@ -142,119 +117,103 @@ def work(name):
 
 
 def start_worker(name, threads):
-    """Start a process for one library. BLAS reads its number of threads when it is imported."""
-    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return subprocess.Popen(
-        [sys.executable, __file__, "--worker", name],
-        env=os.environ | dict.fromkeys(variables, str(threads)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    """Start the process of one library. BLAS reads its number of threads when it is loaded."""
+    names = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
+    environment = os.environ | dict.fromkeys(names, str(threads))
+    command, pipe = [sys.executable, __file__, "--worker", name], subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
 
 
-def ask(worker, batch_size):
-    """Send one request to a worker and wait for its answer."""
-    print(batch_size, file=worker.stdin, flush=True)
-    answer = worker.stdout.readline()
-    if not answer:
-        sys.exit(f"{worker.args[-1]} stopped: its error is above")
-    return json.loads(answer)
+def ask(worker, request):
+    """Send one request to a worker, and wait for its answer."""
+    print(json.dumps(request), file=worker.stdin, flush=True)
+    return json.loads(worker.stdout.readline() or sys.exit(f"{worker.args[-1]} stopped, see above"))
 
 
-def compare(workers, batch_size, rounds):
-    """Check that the libraries agree, then time them in turns; return the seconds per round."""
+def measure(workers, batch_size, rounds):
+    """Check that all libraries compute the same, then time them in turns: seconds per round."""
     losses = {name: ask(worker, batch_size) for name, worker in workers.items()}
     for name, values in losses.items():
-        pairs = zip(values, losses["numpy"], strict=True)
-        if not all(math.isclose(a, b, rel_tol=1e-4) for a, b in pairs):
+        if not all(math.isclose(*pair, rel_tol=1e-4) for pair in zip(values, losses["numpy"])):
             sys.exit(f"at batch size {batch_size}, {name} computes something else: {losses}")
-    seconds = {name: [] for name in workers}
+    seconds, names = {name: [] for name in workers}, list(workers)
     for number in range(rounds):
-        names = list(workers)
-        shift = number % len(names)  # nobody is always first, or always after the same one
+        shift = number % len(names)  # so that nobody is always first
         for name in names[shift:] + names[:shift]:
             seconds[name].append(ask(workers[name], 0))
     return seconds
 
 
-def import_times(rounds):
-    """Time `import tinygrad_edu` after `import numpy`, in fresh processes; return the seconds."""
-    clock = "time.perf_counter()"
-    code = f"import time, numpy; t = {clock}; import tinygrad_edu; print({clock} - t)"
-    run = [sys.executable, "-c", code]
-    # The first only makes sure that the bytecode is there.
-    return [float(subprocess.check_output(run)) for _ in range(rounds + 1)][1:]
+def compare(names, arguments):
+    """Print the table of all batch sizes, and return what is in it."""
+    others, results = [name for name in names if name != "tinygrad_edu"], {}
+    print("\nMilliseconds per update, and tinygrad_edu's time as a multiple of the others':\n")
+    print(" batch", *(f"{name:>13}" for name in names), *(f"{f'of {name}':>20}" for name in others))
+    workers = {name: start_worker(name, arguments.threads) for name in names}
+    for batch_size in arguments.batch_sizes:
+        seconds = measure(workers, batch_size, arguments.rounds)
+        print(f"{batch_size:6}", *(f"{1e3 * statistics.median(seconds[n]):13.3f}" for n in names),
+              end="")  # fmt: skip
+        ratios = {}
+        for name in others:  # within each round, when the machine was as busy for both
+            of_rounds = [a / b for a, b in zip(seconds["tinygrad_edu"], seconds[name])]
+            ratios[name] = statistics.median(of_rounds), min(of_rounds), max(of_rounds)
+            print("{:>6.2f} ({:.2f} to {:.2f})".format(*ratios[name]).rjust(21), end="")
+        print(flush=True)
+        results[batch_size] = {"seconds": seconds, "ratios": ratios}
+    for worker in workers.values():
+        worker.communicate()  # closes its stdin, so it ends
+    return results
 
 
-def describe_machine(arguments):
-    """Collect what the times depend on."""
-    cpuinfo = Path("/proc/cpuinfo")  # elsewhere than on Linux, Python's name for it must do
-    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "cpu": models[0] if models else platform.processor(),
-        "python": platform.python_version(),
-        "numpy": f"{np.__version__} ({blas['name']} {blas['version']})",
-        "torch": importlib.metadata.version("torch") if importlib.util.find_spec("torch") else None,
-        "threads": arguments.threads,
-        "rounds": arguments.rounds,
-    }
-
-
-def ratio(seconds, name):
-    """Return tinygrad_edu's time over another's, in the same round: median, lowest, highest."""
-    ratios = [a / b for a, b in zip(seconds["tinygrad_edu"], seconds[name], strict=True)]
-    return statistics.median(ratios), min(ratios), max(ratios)
+def time_import(rounds):
+    """Time `import tinygrad_edu` in fresh processes that have NumPy already."""
+    now = "time.perf_counter()"
+    command = f"import time, numpy; start = {now}; import tinygrad_edu; print({now} - start)"
+    outputs = [subprocess.check_output([sys.executable, "-c", command]) for _ in range(rounds + 1)]
+    times = [float(output) for output in outputs[1:]]  # the first one may have had to compile
+    median, low, high = (1e3 * f(times) for f in (statistics.median, min, max))
+    print(f"\nimport tinygrad_edu adds {median:.1f} ms to import numpy ({low:.1f} to {high:.1f})")
+    return times
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    add = parser.add_argument
-    sizes = [1, 10, 100, 1000, 10000, 60000]
+    add, sizes = parser.add_argument, [1, 10, 100, 1000, 10000, 60000]
     add("--batch-sizes", type=int, nargs="+", default=sizes, metavar="B", help="images an update")
     add("--rounds", type=int, default=7, metavar="N", help="how often each library has its turn")
     add("--threads", type=int, default=1, metavar="N", help="threads for BLAS and PyTorch")
     add("--json", type=Path, metavar="FILE", help="also write the results into FILE")
     add("--import-time", action="store_true", help="time the import of tinygrad_edu instead")
-    add("--worker", choices=UPDATES, help=argparse.SUPPRESS)
+    add("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if min(*arguments.batch_sizes, arguments.rounds, arguments.threads) < 1:
-        parser.error("batch sizes, rounds and threads must be 1 or more")
     if arguments.worker:
         return work(arguments.worker)
+    if min(*arguments.batch_sizes, arguments.rounds, arguments.threads) < 1:
+        parser.error("batch sizes, rounds and threads must be 1 or more")
 
-    result = {"machine": describe_machine(arguments)}
-    print(*(f"{name}: {value}" for name, value in result["machine"].items()), sep="\n")
+    names = [n for n in ("numpy", "tinygrad_edu", "torch") if importlib.util.find_spec(n)]
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; elsewhere Python's name for the processor must do
+    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    about = {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "cpu": models[0] if models else platform.processor(),
+        "python": platform.python_version(),
+        "numpy": f"{np.__version__} with {blas['name']} {blas['version']}",
+        "torch": version("torch") if "torch" in names else "not installed",
+        "threads": arguments.threads,
+        "rounds": arguments.rounds,
+    }
+    print(*(f"{key:>8}  {value}" for key, value in about.items()), sep="\n")
     if arguments.import_time:
-        result["import_seconds"] = import_times(arguments.rounds)
-        milliseconds = [1000 * seconds for seconds in result["import_seconds"]]
-        print(
-            f"\nimport tinygrad_edu adds {statistics.median(milliseconds):.1f} ms to import numpy "
-            f"({min(milliseconds):.1f} to {max(milliseconds):.1f})"
-        )
+        about["import_seconds"] = time_import(arguments.rounds)
     else:
-        names = [name for name in UPDATES if importlib.util.find_spec(name)]
-        others = [name for name in names if name != "tinygrad_edu"]
-        workers = {name: start_worker(name, arguments.threads) for name in names}
-        print("\nMilliseconds per update, and tinygrad_edu's time over the others':\n")
-        heads = [f"{name:>13}" for name in names] + [f"{'/ ' + name:>20}" for name in others]
-        print(f"{'batch':>6}", *heads)
-        result["seconds"], result["ratios"] = {}, {}
-        for batch_size in arguments.batch_sizes:
-            seconds = compare(workers, batch_size, arguments.rounds)
-            ratios = {name: ratio(seconds, name) for name in others}
-            cells = [f"{1000 * statistics.median(seconds[name]):13.4g}" for name in names]
-            cells += ["{:.2f} ({:.2f} to {:.2f})".format(*ratios[name]) for name in others]
-            print(f"{batch_size:6}", *(f"{cell:>20}" if "(" in cell else cell for cell in cells))
-            result["seconds"][batch_size], result["ratios"][batch_size] = seconds, ratios
-        for worker in workers.values():
-            worker.communicate()  # closes its stdin, upon which it ends
+        about["batch_sizes"] = compare(names, arguments)
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+        arguments.json.write_text(json.dumps(about, indent=2) + "\n")
     return None
 
 

@@ -1,0 +1,299 @@
+"""Modules: their parameters' names, their values, and states that are taken and put back."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.nn import Linear, Module, ReLU, Sequential, Tanh
+
+
+def parameter(*shape):
+    return tg.Tensor(np.zeros(shape), requires_grad=True)
+
+
+def names(module):
+    return [name for name, _ in module.named_parameters()]
+
+
+def values(module):
+    return {name: value.numpy().tolist() for name, value in module.named_parameters()}
+
+
+def module_with(**attributes):
+    module = Module()
+    vars(module).update(attributes)
+    return module
+
+
+# ── Parameters ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_parameters_come_in_the_order_of_assignment():
+    module = module_with(zeta=parameter(), alpha=parameter())
+    module.middle = parameter()
+    assert names(module) == ["zeta", "alpha", "middle"]
+
+
+def test_a_name_is_the_path_to_the_parameter():
+    module = module_with(
+        layers=[Linear(2, 2), ReLU(), Linear(2, 1)],
+        heads={"left": module_with(bias=parameter()), 7: parameter()},
+        pair=(parameter(), [parameter()]),
+        inner=module_with(scale=parameter()),
+    )
+    assert names(module) == [
+        "layers.0.weight",
+        "layers.0.bias",
+        "layers.2.weight",
+        "layers.2.bias",
+        "heads.left.bias",
+        "heads.7",
+        "pair.0",
+        "pair.1.0",
+        "inner.scale",
+    ]
+
+
+def test_parameters_are_the_tensors_themselves():
+    first, second = parameter(2), parameter(2)  # equal values, and still two parameters
+    listed = module_with(a=first, b=[second]).parameters()
+    assert [id(tensor) for tensor in listed] == [id(first), id(second)]
+
+
+def test_a_shared_parameter_comes_once_under_its_first_name():
+    shared = parameter()
+    assert names(module_with(a=shared, b=parameter(), c=[shared])) == ["a", "b"]
+
+
+def test_the_parameters_of_a_shared_module_come_once():
+    layer = Linear(2, 2)
+    assert names(Sequential(layer, ReLU(), layer)) == ["layers.0.weight", "layers.0.bias"]
+
+
+def test_what_requires_no_gradient_is_no_parameter():
+    module = module_with(mean=tg.Tensor([1.0]), size=3, table=np.zeros(2), w=parameter())
+    assert names(module) == ["w"]
+
+
+def test_a_module_without_parameters_has_none():
+    assert ReLU().parameters() == []
+
+
+# ── Linear ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_linear_has_a_weight_and_a_bias():
+    layer = Linear(3, 2)
+    assert [(name, value.shape) for name, value in layer.named_parameters()] == [
+        ("weight", (3, 2)),
+        ("bias", (2,)),
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_linear_has_the_dtype_that_is_asked_for(dtype):
+    assert {value.dtype.name for value in Linear(3, 2, dtype=dtype).parameters()} == {dtype}
+
+
+def test_linear_is_float32_unless_asked():
+    assert {value.dtype.name for value in Linear(3, 2).parameters()} == {"float32"}
+
+
+def test_linear_starts_uniformly_within_one_over_the_root_of_its_inputs():
+    layer = Linear(100, 400, seed=0, dtype="float64")
+    for values in (layer.weight.numpy(), layer.bias.numpy()):
+        assert -0.1 <= values.min() < -0.098
+        assert 0.098 < values.max() <= 0.1
+        assert abs(values.mean()) < 0.01
+        assert values.std() == pytest.approx(0.1 / 3**0.5, rel=0.05)
+
+
+def test_the_same_seed_makes_the_same_layer():
+    assert values(Linear(3, 2, seed=5)) == values(Linear(3, 2, seed=5))
+
+
+def test_another_seed_makes_another_layer():
+    assert values(Linear(3, 2, seed=5)) != values(Linear(3, 2, seed=6))
+
+
+def test_without_a_seed_each_layer_is_another():
+    assert values(Linear(3, 2)) != values(Linear(3, 2))
+
+
+def test_layers_from_one_generator_differ():
+    generator = np.random.default_rng(0)
+    assert values(Linear(3, 2, generator)) != values(Linear(3, 2, generator))
+
+
+def test_a_generator_counts_as_its_seed():
+    assert values(Linear(3, 2, np.random.default_rng(5))) == values(Linear(3, 2, seed=5))
+
+
+def test_dtypes_of_one_seed_agree_up_to_rounding():
+    narrow, wide = (Linear(3, 2, seed=5, dtype=dtype) for dtype in ("float32", "float64"))
+    np.testing.assert_allclose(narrow.weight.numpy(), wide.weight.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(0, 2), (2, 0), (-1, 2)])
+def test_linear_needs_inputs_and_outputs(inputs, outputs):
+    with pytest.raises(ValueError, match=f"inputs and outputs, but got {inputs} and {outputs}"):
+        Linear(inputs, outputs)
+
+
+# ── Forward ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 5, 3)])
+def test_linear_is_x_times_weight_plus_bias(shape):
+    layer = Linear(3, 2, seed=0, dtype="float64")
+    x = np.random.default_rng(1).normal(size=shape)
+    expected = x @ layer.weight.numpy() + layer.bias.numpy()
+    np.testing.assert_allclose(layer(tg.Tensor(x)).numpy(), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("layer", "function"), [(ReLU(), lambda x: np.maximum(x, 0)), (Tanh(), np.tanh)]
+)
+def test_activations_are_those_of_numpy(layer, function):
+    x = np.array([-2.0, -0.5, 0.0, 0.5, 2.0])
+    np.testing.assert_allclose(layer(tg.Tensor(x)).numpy(), function(x), rtol=1e-15)
+
+
+def test_sequential_applies_one_layer_after_the_other():
+    generator = np.random.default_rng(0)
+    first = Linear(3, 4, generator, "float64")
+    last = Linear(4, 2, generator, "float64")
+    x = generator.normal(size=(5, 3))
+    hidden = np.maximum(x @ first.weight.numpy() + first.bias.numpy(), 0)
+    expected = np.tanh(hidden @ last.weight.numpy() + last.bias.numpy())
+    result = Sequential(first, ReLU(), last, Tanh())(tg.Tensor(x))
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-13)
+
+
+def test_sequential_takes_any_functions():
+    assert Sequential(lambda x: x + 1, lambda x: 10 * x)(2) == 30
+
+
+def test_sequential_of_nothing_changes_nothing():
+    assert Sequential()(2) == 2
+
+
+def test_a_gradient_reaches_every_parameter():
+    model = Sequential(Linear(3, 4, seed=0), Tanh(), Linear(4, 2, seed=1))
+    model(tg.Tensor(np.ones((5, 3), "float32"))).sum().backward()
+    assert all(value.grad.numpy().any() for value in model.parameters())
+
+
+def test_a_call_hands_all_inputs_to_forward():
+    class Difference(Module):
+        def forward(self, a, b):
+            return a - b
+
+    assert Difference()(5, 3) == 2
+
+
+def test_a_module_without_forward_says_so():
+    class Unfinished(Module):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Unfinished needs a method forward"):
+        Unfinished()(1)
+
+
+def test_repr_shows_names_and_shapes():
+    module = module_with(w=parameter(3, 2), b=[parameter()])
+    assert repr(module) == "Module(w (3, 2), b.0 ())"
+
+
+# ── States ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_state_has_the_values_by_name():
+    layer = Linear(3, 2, seed=0)
+    state = layer.state_dict()
+    assert {name: tg.Tensor(array).numpy().tolist() for name, array in state.items()} == (
+        values(layer)
+    )
+
+
+def test_a_state_is_a_snapshot():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    state = module_with(w=w).state_dict()
+    (w * w).sum().backward()
+    tg.SGD([w], lr=0.5).step()
+    assert w.numpy().tolist() == [0, 0]
+    assert tg.Tensor(state["w"]).numpy().tolist() == [1, 2]
+
+
+def test_loading_a_state_gives_its_values():
+    here, there = Linear(3, 2, seed=0), Linear(3, 2, seed=1)
+    here.load_state_dict(there.state_dict())
+    assert values(here) == values(there)
+
+
+def test_loading_takes_host_arrays_to_where_the_parameters_are():
+    layer = Linear(1, 1)
+    layer.load_state_dict({"weight": np.float32([[2]]), "bias": np.float32([1])})
+    assert layer(tg.Tensor(np.float32([3]))).numpy().tolist() == [7]
+
+
+def test_loading_keeps_the_tensors():
+    layer = Linear(3, 2)
+    before = layer.parameters()
+    layer.load_state_dict(Linear(3, 2).state_dict())
+    assert all(a is b for a, b in zip(layer.parameters(), before, strict=True))
+
+
+def test_loaded_values_are_copies():
+    here, there = Linear(3, 2, seed=0), Linear(3, 2, seed=1)
+    state = there.state_dict()
+    here.load_state_dict(state)
+    state["weight"][...] = 7
+    assert (there.weight.numpy() == 7).all()
+    assert not (here.weight.numpy() == 7).any()
+
+
+def test_a_loaded_single_number_is_an_array():
+    module = module_with(scale=parameter())
+    kind = type(module.scale.data)
+    module.load_state_dict({"scale": np.float64(2)})
+    assert type(module.scale.data) is kind
+
+
+def test_a_state_that_does_not_fit_is_refused_with_every_mismatch():
+    module = module_with(a=parameter(2), b=parameter(2), c=parameter(2), d=parameter(2))
+    state = {"a": np.ones(2), "b": np.ones(3), "c": np.ones(2, "float32"), "e": np.ones(2)}
+    with pytest.raises(ValueError, match="does not fit") as caught:
+        module.load_state_dict(state)
+    for mismatch in (
+        "b is float64 (3,), not float64 (2,)",
+        "c is float32 (2,), not float64 (2,)",
+        "d is missing",
+        "e is unknown here",
+    ):
+        assert mismatch in str(caught.value)
+    assert "a is" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"a": np.ones(2)},
+        {"a": np.ones(2), "b": np.ones(2), "c": np.ones(2)},
+        {"a": np.ones(2), "b": np.ones((2, 1))},
+        {"a": np.ones(2), "b": np.ones(2, "int64")},
+    ],
+    ids=["missing", "unknown", "shape", "dtype"],
+)
+def test_a_state_that_does_not_fit_changes_nothing(wrong):
+    module = module_with(a=parameter(2), b=parameter(2))
+    with pytest.raises(ValueError, match="does not fit"):
+        module.load_state_dict(wrong)
+    assert values(module) == {"a": [0, 0], "b": [0, 0]}
+
+
+def test_a_state_goes_through_a_file(tmp_path):
+    here, there = Sequential(Linear(3, 2, seed=0)), Sequential(Linear(3, 2, seed=1))
+    tg.save(there.state_dict(), tmp_path / "model.npz")
+    here.load_state_dict(tg.load(tmp_path / "model.npz"))
+    assert values(here) == values(there)
