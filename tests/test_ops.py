@@ -119,6 +119,7 @@ CASES = {
     "softmax": [(functions.softmax, [A]), (lambda x: functions.softmax(x, axis=0), [A])],
     "log_softmax": [(functions.log_softmax, [A]), (lambda x: tg.log_softmax(x, axis=0), [A])],
     "cross_entropy": [(lambda x: functions.cross_entropy(x, LABELS), [A])],
+    "cross_entropy_slope": [(lambda x: functions.cross_entropy_slope(x, LABELS), [A])],
     "mse_loss": [(functions.mse_loss, [A, B])],
 }
 

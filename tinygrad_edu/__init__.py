@@ -3,10 +3,20 @@
 The public names follow in reading order; open the files in the same order.
 """
 
-from tinygrad_edu import backend, datasets, nn, ops
+from tinygrad_edu import backend, datasets, graph, nn, ops
 from tinygrad_edu.backend import use
 from tinygrad_edu.check import check_grads
 from tinygrad_edu.core import grad, no_grad, op
+from tinygrad_edu.curvature import (
+    HessianOperator,
+    classify_critical_point,
+    escape_direction,
+    extreme_eigenpairs,
+    hessian,
+    hvp,
+    lanczos,
+    spectral_density,
+)
 from tinygrad_edu.data import DataLoader, TensorDataset
 from tinygrad_edu.functions import (
     cross_entropy,
@@ -62,4 +72,9 @@ __all__ = [  # noqa: RUF022 (in reading order)
     "nn", "save", "load",
     "TensorDataset", "DataLoader", "datasets",
     "SGD", "Momentum",
+    # the Hessian: curvature.py
+    "hvp", "hessian", "HessianOperator", "lanczos", "extreme_eigenpairs",
+    "classify_critical_point", "escape_direction", "spectral_density",
+    # what was recorded: graph.py
+    "graph",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ DATASETS = {
     "fashion-mnist": tg.datasets.fashion_mnist,
     "mnist": tg.datasets.mnist,
 }
+CURVATURE_IMAGES = 2000  # of the training data, at most: the Hessian of so many takes seconds
 
 
 class Epoch(NamedTuple):
@@ -62,9 +63,13 @@ def accuracy(model: tg.nn.Module, dataset: tg.TensorDataset) -> float:
     return float((guesses == labels.data).mean())
 
 
-def train(name: str, arguments: argparse.Namespace) -> tuple[tg.nn.Module, list[Epoch]]:
+def train(
+    name: str,
+    arguments: argparse.Namespace,
+    train_data: tg.TensorDataset,
+    test_data: tg.TensorDataset,
+) -> tuple[tg.nn.Module, list[Epoch]]:
     """Train a new network with one of the optimizers, and print each epoch as it ends."""
-    train_data, test_data = DATASETS[arguments.dataset]()
     pixels = train_data.arrays[0].shape[1]
     generator = np.random.default_rng(arguments.seed)
     model = tg.nn.Sequential(
@@ -96,7 +101,7 @@ def train(name: str, arguments: argparse.Namespace) -> tuple[tg.nn.Module, list[
         seconds = time.perf_counter() - start
         epoch = Epoch(total.item() / len(train_data), accuracy(model, test_data), seconds)
         print(
-            f"  {number:5}   {epoch.loss:13.4f}   {epoch.accuracy:13.1%}   {seconds:7.2f}",
+            f"  {number:5}   {epoch.loss:13.4f}   {epoch.accuracy:13.1%}   {seconds:7.3f}",
             flush=True,
         )
         epochs.append(epoch)
@@ -126,6 +131,23 @@ def compare(sgd: list[Epoch], momentum: list[Epoch]) -> str:
     )
 
 
+def describe(name: str, model: tg.nn.Module, dataset: tg.TensorDataset) -> str:
+    """Say in words what kind of point a run has stopped at."""
+    images, labels = dataset[:CURVATURE_IMAGES]
+    H = tg.HessianOperator(lambda: tg.cross_entropy(model(images), labels), model.parameters())
+    point = tg.classify_critical_point(H, H.gradient)
+    if point.kind != "not a critical point":
+        verdict = f"a critical point: {point.kind}"
+    elif point.lowest < -point.tolerance:
+        verdict = "not a critical point, and the loss bends both up and down, as around a saddle"
+    else:
+        verdict = "not a critical point, and the loss bends down in no direction"
+    return (
+        f"{name} stopped where the gradient has length {point.gradient_norm:.2g} and the Hessian's "
+        f"{H.shape[0]}\neigenvalues go from {point.lowest:.2g} to {point.highest:.2g}: {verdict}."
+    )
+
+
 def plot(runs: dict[str, list[Epoch]], file: str) -> None:
     """Draw loss and accuracy of the runs over the epochs."""
     from matplotlib.figure import Figure
@@ -151,15 +173,21 @@ def main() -> None:
     try:
         with tg.use(arguments.backend):
             train_data, test_data = DATASETS[arguments.dataset]()
-            updates = -(-len(train_data) // arguments.batch_size)
+            updates = len(tg.DataLoader(train_data, arguments.batch_size))
             print(
                 f"{arguments.dataset}: {len(train_data)} images to train with, {len(test_data)} to "
                 f"test. Batches of {arguments.batch_size}: {updates} updates an epoch.\n"
             )
-            runs = {name: train(name, arguments)[1] for name in ("SGD", "Momentum")}
+            models, runs = {}, {}
+            for name in ("SGD", "Momentum"):
+                models[name], runs[name] = train(name, arguments, train_data, test_data)
             print(compare(runs["SGD"], runs["Momentum"]))
             if arguments.plot:
                 plot(runs, arguments.plot)
+            print()
+            for name, epochs in runs.items():
+                if math.isfinite(epochs[-1].loss):
+                    print(describe(name, models[name], train_data))
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"python -m tinygrad_edu: {error}")
 

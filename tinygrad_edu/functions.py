@@ -109,7 +109,7 @@ def log_softmax(x: Operand, /, axis: int = -1) -> Result:
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 
-@op(lambda g, y, logits, labels: g * _cross_entropy_slope(logits, labels))
+@op(lambda g, y, logits, labels: g * cross_entropy_slope(logits, labels))
 def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
     """Compute the loss for classes: the mean over a batch of −log(softmax of the right class).
 
@@ -155,7 +155,14 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
 
 
 @op(lambda g, y, logits, labels: _through_softmax(g, softmax(logits)) / len(labels))
-def _cross_entropy_slope(logits: Any, labels: Any, /) -> Any:
+def cross_entropy_slope(logits: Operand, labels: Operand, /) -> Result:
+    """Compute the slope of `cross_entropy`: (softmax − [1 at the right class, else 0])/B.
+
+    Examples
+    --------
+    >>> cross_entropy_slope(np.array([[0.0, 0.0]]), np.array([1]))
+    array([[ 0.5, -0.5]])
+    """
     slope = softmax(logits)
     slope[np.arange(len(labels), like=labels), labels] -= 1
     return slope / len(labels)

@@ -101,7 +101,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
         If the file is damaged, or holds anything but arrays of numbers.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return dict(archive)
     except (ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{os.fspath(path)} is no whole .npz file of numbers: {error}") from error
