@@ -134,3 +134,23 @@ def test_hessian_vector_product(name):
     gradient = jax.grad(theirs, argnums=range(len(start)))
     start, direction = (tuple(map(jnp.asarray, arrays)) for arrays in (start, direction))
     assert_close(products, jax.jvp(gradient, start, direction)[1])
+
+
+def test_dense_hessian():
+    images, labels = digits(30)
+    start = weights(64, 4, 10)
+    ends = np.cumsum([array.size for array in start])
+
+    def theirs(flat):
+        parts = jnp.split(flat, ends[:-1])
+        w1, b1, w2, b2 = (part.reshape(a.shape) for part, a in zip(parts, start))
+        logits = jnp.tanh(images @ w1 + b1) @ w2 + b2
+        return -jax.nn.log_softmax(logits)[jnp.arange(30), labels].mean()
+
+    w1, b1, w2, b2 = params = leaves(start)
+    hidden = lambda: tg.tanh(tg.linear(tg.Tensor(images), w1, b1))  # noqa: E731
+    ours = tg.hessian(
+        lambda: tg.cross_entropy(tg.linear(hidden(), w2, b2), tg.Tensor(labels)), params
+    )
+    flat = jnp.concatenate([array.ravel() for array in start])
+    assert_close([tg.Tensor(ours)], [jax.hessian(theirs)(flat)])

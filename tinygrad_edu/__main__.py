@@ -137,14 +137,15 @@ def describe(name: str, model: tg.nn.Module, dataset: tg.TensorDataset) -> str:
     H = tg.HessianOperator(lambda: tg.cross_entropy(model(images), labels), model.parameters())
     point = tg.classify_critical_point(H, H.gradient)
     if point.kind != "not a critical point":
-        verdict = f"a critical point: {point.kind}"
+        verdict = f"This is a critical point: {point.kind}."
     elif point.lowest < -point.tolerance:
-        verdict = "not a critical point, and the loss bends both up and down, as around a saddle"
+        verdict = "Not a critical point; the loss bends both up and down, as around a saddle point."
     else:
-        verdict = "not a critical point, and the loss bends down in no direction"
+        verdict = "Not a critical point; the loss bends down in no direction."
     return (
-        f"{name} stopped where the gradient has length {point.gradient_norm:.2g} and the Hessian's "
-        f"{H.shape[0]}\neigenvalues go from {point.lowest:.2g} to {point.highest:.2g}: {verdict}."
+        f"Where {name} stopped, the gradient has length {point.gradient_norm:.2g}, and the "
+        f"Hessian's {H.shape[0]}\n  eigenvalues go from {point.lowest:.2g} to {point.highest:.2g}. "
+        f"{verdict}"
     )
 
 

@@ -61,7 +61,7 @@ class HessianOperator:
     Raises
     ------
     ValueError
-        If there are no parameters, or the loss is not a finite single number.
+        If there are no parameters, or the loss is not a finite single number that was recorded.
 
     Notes
     -----
@@ -85,6 +85,10 @@ class HessianOperator:
         if not isinstance(loss, Tensor) or loss.size != 1:
             given = f"shape {loss.shape}" if isinstance(loss, Tensor) else type(loss).__name__
             raise ValueError(f"f must return a single number as a Tensor, but returned {given}")
+        if not loss.requires_grad:
+            raise ValueError(
+                "nothing was recorded for the loss: compute it inside f, from the params"
+            )
         if not math.isfinite(loss.item()):
             raise ValueError(f"the loss is {loss.item()} here, so there is no Hessian")
         self._values = [param.data for param in self.params]
@@ -190,9 +194,9 @@ def _krylov(H: Any, seed: Seed) -> Iterator[tuple[Array, float, float]]:
         basis.append(q)
         w = H @ q
         alpha = float(q @ w)
+        Q = np.stack(basis)
         for _ in range(2):
-            for other in basis:
-                w = w - (other @ w) * other
+            w = w - (Q @ w) @ Q
         beta = float(w @ w) ** 0.5
         if not math.isfinite(alpha + beta):
             raise ValueError("a product with H is not finite: the loss has no Hessian here")
