@@ -5,7 +5,6 @@ python benchmarks/update.py --help
 
 import argparse
 import importlib.util
-import itertools
 import json
 import math
 import os
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-SIZES = 784, 100, 10
+INPUTS, HIDDEN, OUTPUTS = 784, 100, 10
 LEARNING_RATE = 0.01
 TURN = 0.3  # how long a library is timed in each round, in seconds, but for 3 updates at least
 
@@ -29,6 +28,7 @@ def numpy_update(images, labels, parameters):
     """Write the update out by hand, as the floor: no pass over an array that is not needed."""
     weight1, bias1, weight2, bias2 = parameters
     count, rows = len(labels), np.arange(len(labels))
+    product = np.dot if count == 1 else np.matmul  # matmul does column times row without BLAS
 
     def update():
         hidden = images @ weight1
@@ -46,8 +46,8 @@ def numpy_update(images, labels, parameters):
         slope[rows, labels] -= 1 / count
         hidden_slope = slope @ weight2.T
         hidden_slope *= hidden > 0
-        gradients = [images.T @ hidden_slope, hidden_slope.sum(axis=0)]
-        gradients += [hidden.T @ slope, slope.sum(axis=0)]
+        gradients = [product(images.T, hidden_slope), hidden_slope.sum(axis=0)]
+        gradients += [product(hidden.T, slope), slope.sum(axis=0)]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             gradient *= LEARNING_RATE
             parameter -= gradient
@@ -58,8 +58,7 @@ def numpy_update(images, labels, parameters):
 
 def framework_update(nn, cross_entropy, optimizer_class, images, labels, parameters):
     """Use tinygrad_edu or PyTorch, in the same words."""
-    inputs, hidden, outputs = SIZES
-    model = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+    model = nn.Sequential(nn.Linear(INPUTS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, OUTPUTS))
     for parameter, values in zip(model.parameters(), parameters, strict=True):
         parameter.data = values
     optimizer = optimizer_class(model.parameters(), LEARNING_RATE)
@@ -76,27 +75,24 @@ def framework_update(nn, cross_entropy, optimizer_class, images, labels, paramet
 
 def prepare(name, batch_size):
     """Make the update of one library; images, labels and parameters are alike in all processes."""
-    generator, parameters = np.random.default_rng(0), []
-    for inputs, outputs in itertools.pairwise(SIZES):
-        for shape in (inputs, outputs), outputs:
-            values = generator.uniform(-(inputs**-0.5), inputs**-0.5, shape)
-            parameters.append(values.astype("float32"))
-    images = generator.random((batch_size, SIZES[0]), dtype="float32")
-    labels = generator.integers(SIZES[-1], size=batch_size)
+    generator = np.random.default_rng(0)
+    shapes = (INPUTS, HIDDEN), HIDDEN, (HIDDEN, OUTPUTS), OUTPUTS
+    parameters = [generator.uniform(-0.1, 0.1, shape).astype("float32") for shape in shapes]
+    images = generator.random((batch_size, INPUTS), dtype="float32")
+    labels = generator.integers(OUTPUTS, size=batch_size)
     if name == "numpy":
         return numpy_update(images, labels, parameters)
     if name == "tinygrad_edu":
         import tinygrad_edu as tg
 
-        data = tg.Tensor(images), tg.Tensor(labels)
-        return framework_update(tg.nn, tg.cross_entropy, tg.SGD, *data, parameters)
+        data = tg.Tensor(images), tg.Tensor(labels), parameters
+        return framework_update(tg.nn, tg.cross_entropy, tg.SGD, *data)
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    data = torch.from_numpy(images), torch.from_numpy(labels)
-    parameters = [torch.from_numpy(values.T.copy()) for values in parameters]  # it has x·Wᵀ
-    cross_entropy = torch.nn.functional.cross_entropy
-    return framework_update(torch.nn, cross_entropy, torch.optim.SGD, *data, parameters)
+    parameters = [torch.from_numpy(values.T.copy()) for values in parameters]  # it keeps Wᵀ
+    data = torch.from_numpy(images), torch.from_numpy(labels), parameters
+    return framework_update(torch.nn, torch.nn.functional.cross_entropy, torch.optim.SGD, *data)
 
 
 def work(name):
@@ -134,7 +130,7 @@ def measure(workers, batch_size, rounds):
     """Check that all libraries compute the same, then time them in turns: seconds per round."""
     losses = {name: ask(worker, batch_size) for name, worker in workers.items()}
     for name, values in losses.items():
-        if not all(math.isclose(*pair, rel_tol=1e-4) for pair in zip(values, losses["numpy"])):
+        if not all(math.isclose(*pair, rel_tol=1e-5) for pair in zip(values, losses["numpy"])):
             sys.exit(f"at batch size {batch_size}, {name} computes something else: {losses}")
     seconds, names = {name: [] for name in workers}, list(workers)
     for number in range(rounds):
@@ -145,21 +141,20 @@ def measure(workers, batch_size, rounds):
 
 
 def compare(names, arguments):
-    """Print the table of all batch sizes, and return what is in it."""
+    """Print the table, a row for each batch size, and return what is in it."""
     others, results = [name for name in names if name != "tinygrad_edu"], {}
     print("\nMilliseconds per update, and tinygrad_edu's time as a multiple of the others':\n")
-    print(" batch", *(f"{name:>13}" for name in names), *(f"{f'of {name}':>20}" for name in others))
+    heads = [f"{name:>13}" for name in names] + [f"{'/ ' + name:>21}" for name in others]
+    print(" batch", *heads, flush=True)
     workers = {name: start_worker(name, arguments.threads) for name in names}
     for batch_size in arguments.batch_sizes:
-        seconds = measure(workers, batch_size, arguments.rounds)
-        print(f"{batch_size:6}", *(f"{1e3 * statistics.median(seconds[n]):13.3f}" for n in names),
-              end="")  # fmt: skip
-        ratios = {}
-        for name in others:  # within each round, when the machine was as busy for both
-            of_rounds = [a / b for a, b in zip(seconds["tinygrad_edu"], seconds[name])]
-            ratios[name] = statistics.median(of_rounds), min(of_rounds), max(of_rounds)
-            print("{:>6.2f} ({:.2f} to {:.2f})".format(*ratios[name]).rjust(21), end="")
-        print(flush=True)
+        seconds, ratios = measure(workers, batch_size, arguments.rounds), {}
+        cells = [f"{1e3 * statistics.median(seconds[name]):13.3f}" for name in names]
+        for name in others:  # within each round, in which the machine was as busy for both
+            quotients = [a / b for a, b in zip(seconds["tinygrad_edu"], seconds[name])]
+            ratios[name] = statistics.median(quotients), min(quotients), max(quotients)
+            cells.append("{:6.2f} ({:.2f} to {:.2f})".format(*ratios[name]))
+        print(f"{batch_size:6}", *cells, flush=True)
         results[batch_size] = {"seconds": seconds, "ratios": ratios}
     for worker in workers.values():
         worker.communicate()  # closes its stdin, so it ends
@@ -167,20 +162,34 @@ def compare(names, arguments):
 
 
 def time_import(rounds):
-    """Time `import tinygrad_edu` in fresh processes that have NumPy already."""
+    """Time `import tinygrad_edu` in fresh processes that have imported NumPy."""
     now = "time.perf_counter()"
-    command = f"import time, numpy; start = {now}; import tinygrad_edu; print({now} - start)"
-    outputs = [subprocess.check_output([sys.executable, "-c", command]) for _ in range(rounds + 1)]
-    times = [float(output) for output in outputs[1:]]  # the first one may have had to compile
-    median, low, high = (1e3 * f(times) for f in (statistics.median, min, max))
+    code = f"import time, numpy; start = {now}; import tinygrad_edu; print({now} - start)"
+    command = [sys.executable, "-c", code]
+    seconds = [float(subprocess.check_output(command)) for _ in range(rounds + 1)]
+    seconds = sorted(seconds[1:])  # the first may have compiled
+    median, low, high = 1e3 * statistics.median(seconds), 1e3 * seconds[0], 1e3 * seconds[-1]
     print(f"\nimport tinygrad_edu adds {median:.1f} ms to import numpy ({low:.1f} to {high:.1f})")
-    return times
+    return seconds
+
+
+def describe_machine():
+    """Collect what the times depend on."""
+    cpuinfo = Path("/proc/cpuinfo")  # Linux; elsewhere Python's name for the processor must do
+    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "cpu": models[0] if models else platform.processor(),
+        "python": platform.python_version(),
+        "numpy": f"{np.__version__} with {blas['name']} {blas['version']}",
+        "torch": version("torch") if importlib.util.find_spec("torch") else "not installed",
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     add, sizes = parser.add_argument, [1, 10, 100, 1000, 10000, 60000]
     add("--batch-sizes", type=int, nargs="+", default=sizes, metavar="B", help="images an update")
     add("--rounds", type=int, default=7, metavar="N", help="how often each library has its turn")
@@ -191,29 +200,16 @@ def main():
     arguments = parser.parse_args()
     if arguments.worker:
         return work(arguments.worker)
-    if min(*arguments.batch_sizes, arguments.rounds, arguments.threads) < 1:
-        parser.error("batch sizes, rounds and threads must be 1 or more")
 
-    names = [n for n in ("numpy", "tinygrad_edu", "torch") if importlib.util.find_spec(n)]
-    cpuinfo = Path("/proc/cpuinfo")  # Linux; elsewhere Python's name for the processor must do
-    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    about = {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "cpu": models[0] if models else platform.processor(),
-        "python": platform.python_version(),
-        "numpy": f"{np.__version__} with {blas['name']} {blas['version']}",
-        "torch": version("torch") if "torch" in names else "not installed",
-        "threads": arguments.threads,
-        "rounds": arguments.rounds,
-    }
-    print(*(f"{key:>8}  {value}" for key, value in about.items()), sep="\n")
+    result = describe_machine() | {"threads": arguments.threads, "rounds": arguments.rounds}
+    print(*(f"{key:>8}  {value}" for key, value in result.items()), sep="\n", flush=True)
     if arguments.import_time:
-        about["import_seconds"] = time_import(arguments.rounds)
+        result["import_seconds"] = time_import(arguments.rounds)
     else:
-        about["batch_sizes"] = compare(names, arguments)
+        names = ["numpy", "tinygrad_edu"] + ["torch"] * (result["torch"] != "not installed")
+        result["batch_sizes"] = compare(names, arguments)
     if arguments.json:
-        arguments.json.write_text(json.dumps(about, indent=2) + "\n")
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
     return None
 
 

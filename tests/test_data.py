@@ -32,7 +32,7 @@ loaders = st.fixed_dictionaries(
 each = settings(deadline=None, max_examples=100)
 
 
-# ── Datasets ─────────────────────────────────────────────────────────────────────────────────────
+# Datasets
 
 
 def test_a_dataset_is_as_long_as_its_arrays():
@@ -75,7 +75,7 @@ def test_a_dataset_copies_no_array():
     assert np.shares_memory(TensorDataset(array).arrays[0], array)
 
 
-# ── Every sample once ────────────────────────────────────────────────────────────────────────────
+# Every sample once
 
 
 @each
@@ -136,7 +136,7 @@ def test_the_arrays_stay_side_by_side(shuffle):
         assert (x.numpy()[:, 1] == x.numpy()[:, 0] + 1).all()
 
 
-# ── The order ────────────────────────────────────────────────────────────────────────────────────
+# The order
 
 
 def test_without_shuffling_the_order_is_the_datasets():
@@ -177,8 +177,9 @@ def test_the_order_does_not_depend_on_the_batch_size():
     assert len(orders) == 1
 
 
-def test_the_order_of_any_epoch_can_be_asked_for():
-    loader = numbered(100, 7, shuffle=True, seed=3)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_order_of_any_epoch_can_be_asked_for(shuffle):
+    loader = numbered(100, 7, shuffle=shuffle, seed=3)
     orders = [loader.order(number).tolist() for number in range(3)]
     assert loader.epoch == 0
     assert [list(itertools.chain(*epoch(loader))) for _ in range(3)] == orders
@@ -231,7 +232,7 @@ def test_numpys_global_generator_is_neither_used_nor_moved():
     assert epoch(loader) == first
 
 
-# ── What is refused ──────────────────────────────────────────────────────────────────────────────
+# What is refused
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.5])
@@ -246,7 +247,7 @@ def test_an_impossible_seed_is_refused(seed):
         numbered(5, seed=seed)
 
 
-# ── What a batch is ──────────────────────────────────────────────────────────────────────────────
+# What a batch is
 
 
 @pytest.mark.parametrize("shuffle", [False, True])

@@ -25,7 +25,7 @@ def module_with(**attributes):
     return module
 
 
-# ── Parameters ───────────────────────────────────────────────────────────────────────────────────
+# Parameters
 
 
 def test_parameters_come_in_the_order_of_assignment():
@@ -79,7 +79,7 @@ def test_a_module_without_parameters_has_none():
     assert ReLU().parameters() == []
 
 
-# ── Linear ───────────────────────────────────────────────────────────────────────────────────────
+# Linear
 
 
 def test_linear_has_a_weight_and_a_bias():
@@ -140,7 +140,7 @@ def test_linear_needs_inputs_and_outputs(inputs, outputs):
         Linear(inputs, outputs)
 
 
-# ── Forward ──────────────────────────────────────────────────────────────────────────────────────
+# Forward
 
 
 @pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 5, 3)])
@@ -205,7 +205,7 @@ def test_repr_shows_names_and_shapes():
     assert repr(module) == "Module(w (3, 2), b.0 ())"
 
 
-# ── States ───────────────────────────────────────────────────────────────────────────────────────
+# States
 
 
 def test_a_state_has_the_values_by_name():

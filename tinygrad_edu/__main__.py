@@ -6,9 +6,11 @@ python -m tinygrad_edu --help
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ DATASETS = {
     "fashion-mnist": tg.datasets.fashion_mnist,
     "mnist": tg.datasets.mnist,
 }
+TITLES = {"SGD": ":  θ ← θ − ηg", "Momentum": ", λ = {:g}:  m ← λm − ηg,  θ ← θ + m"}
 CURVATURE_IMAGES = 2000  # of the training data, at most: the Hessian of so many takes seconds
 
 
@@ -63,33 +66,27 @@ def accuracy(model: tg.nn.Module, dataset: tg.TensorDataset) -> float:
     return float((guesses == labels.data).mean())
 
 
-def train(
-    name: str,
-    arguments: argparse.Namespace,
-    train_data: tg.TensorDataset,
-    test_data: tg.TensorDataset,
-) -> tuple[tg.nn.Module, list[Epoch]]:
-    """Train a new network with one of the optimizers, and print each epoch as it ends."""
-    pixels = train_data.arrays[0].shape[1]
+def network(inputs: int, arguments: argparse.Namespace) -> tg.nn.Module:
+    """Make the network: the same weights for the same seed."""
     generator = np.random.default_rng(arguments.seed)
-    model = tg.nn.Sequential(
-        tg.nn.Linear(pixels, arguments.hidden, generator),
+    return tg.nn.Sequential(
+        tg.nn.Linear(inputs, arguments.hidden, generator),
         tg.nn.ReLU(),
         tg.nn.Linear(arguments.hidden, 10, generator),
     )
-    loader = tg.DataLoader(train_data, arguments.batch_size, shuffle=True, seed=arguments.seed)
-    if name == "SGD":
-        optimizer = tg.SGD(model.parameters(), arguments.lr)
-        print(f"SGD, η = {optimizer.lr:g}:  θ ← θ − ηg")
-    else:
-        optimizer = tg.Momentum(model.parameters(), arguments.lr, arguments.momentum)
-        print(
-            f"Momentum, η = {optimizer.lr:g}, λ = {arguments.momentum:g}:  m ← λm − ηg,  θ ← θ + m"
-        )
-    print("  epoch   training loss   test accuracy   seconds")
 
+
+def train(
+    model: tg.nn.Module,
+    optimizer: tg.SGD,
+    loader: tg.DataLoader,
+    test_data: tg.TensorDataset,
+    count: int,
+) -> list[Epoch]:
+    """Train a network for so many epochs, and print each as it ends."""
+    print("  epoch   training loss   test accuracy   seconds")
     epochs = []
-    for number in range(1, arguments.epochs + 1):
+    for number in range(1, count + 1):
         start = time.perf_counter()
         total = tg.Tensor(0.0)
         for images, labels in loader:
@@ -99,14 +96,14 @@ def train(
             optimizer.step()
             total += loss.detach() * len(labels)
         seconds = time.perf_counter() - start
-        epoch = Epoch(total.item() / len(train_data), accuracy(model, test_data), seconds)
+        epoch = Epoch(total.item() / len(loader.dataset), accuracy(model, test_data), seconds)
         print(
             f"  {number:5}   {epoch.loss:13.4f}   {epoch.accuracy:13.1%}   {seconds:7.3f}",
             flush=True,
         )
         epochs.append(epoch)
     print()
-    return model, epochs
+    return epochs
 
 
 def compare(sgd: list[Epoch], momentum: list[Epoch]) -> str:
@@ -168,27 +165,47 @@ def plot(runs: dict[str, list[Epoch]], file: str) -> None:
     print(f"Drawn into {file}.")
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """Train with both, compare, and look at where they stopped."""
+    if arguments.plot and not Path(arguments.plot).absolute().parent.is_dir():
+        raise FileNotFoundError(f"there is no folder for --plot {arguments.plot}")
+    train_data, test_data = DATASETS[arguments.dataset]()
+    inputs = train_data.arrays[0].shape[1]
+    models = {name: network(inputs, arguments) for name in ("SGD", "Momentum")}
+    optimizers = {
+        "SGD": tg.SGD(models["SGD"].parameters(), arguments.lr),
+        "Momentum": tg.Momentum(models["Momentum"].parameters(), arguments.lr, arguments.momentum),
+    }
+    loaders = {
+        name: tg.DataLoader(train_data, arguments.batch_size, shuffle=True, seed=arguments.seed)
+        for name in models
+    }
+    print(
+        f"{arguments.dataset}: {len(train_data)} images to train with, {len(test_data)} to test. "
+        f"Batches of {arguments.batch_size}: {len(loaders['SGD'])} updates an epoch.\n"
+    )
+    runs = {}
+    for name, model in models.items():
+        print(f"{name}, η = {arguments.lr:g}" + TITLES[name].format(arguments.momentum))
+        runs[name] = train(model, optimizers[name], loaders[name], test_data, arguments.epochs)
+    print(compare(runs["SGD"], runs["Momentum"]))
+    if arguments.plot:
+        plot(runs, arguments.plot)
+    print()
+    for name, epochs in runs.items():
+        if math.isfinite(epochs[-1].loss):
+            print(describe(name, models[name], train_data))
+
+
 def main() -> None:
-    """Run it all."""
+    """Read the command line, and run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # some terminals have no Greek letters
     arguments = read_arguments()
     try:
         with tg.use(arguments.backend):
-            train_data, test_data = DATASETS[arguments.dataset]()
-            updates = len(tg.DataLoader(train_data, arguments.batch_size))
-            print(
-                f"{arguments.dataset}: {len(train_data)} images to train with, {len(test_data)} to "
-                f"test. Batches of {arguments.batch_size}: {updates} updates an epoch.\n"
-            )
-            models, runs = {}, {}
-            for name in ("SGD", "Momentum"):
-                models[name], runs[name] = train(name, arguments, train_data, test_data)
-            print(compare(runs["SGD"], runs["Momentum"]))
-            if arguments.plot:
-                plot(runs, arguments.plot)
-            print()
-            for name, epochs in runs.items():
-                if math.isfinite(epochs[-1].loss):
-                    print(describe(name, models[name], train_data))
+            run(arguments)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"python -m tinygrad_edu: {error}")
 

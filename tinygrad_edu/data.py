@@ -82,9 +82,9 @@ class DataLoader:
     --------
     >>> loader = DataLoader(TensorDataset(np.arange(5)), batch_size=2, shuffle=True, seed=0)
     >>> [batch.numpy().tolist() for (batch,) in loader]
-    [[2, 4], [3, 0], [1]]
+    [[0, 3], [2, 1], [4]]
     >>> [batch.numpy().tolist() for (batch,) in loader]
-    [[1, 4], [3, 0], [2]]
+    [[4, 3], [2, 0], [1]]
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class DataLoader:
         drop_last: bool = False,
         seed: int | None = None,
     ) -> None:
-        if batch_size != int(batch_size) or batch_size < 1:
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise ValueError(f"batch_size must be 1, 2, 3, …, but is {batch_size}")
-        if seed is not None and (seed != int(seed) or seed < 0):
+        if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
             raise ValueError(f"seed must be 0, 1, 2, … or None, but is {seed}")
         self.dataset = dataset
         self.batch_size = int(batch_size)
@@ -114,11 +114,12 @@ class DataLoader:
     def order(self, epoch: int) -> np.ndarray[Any, Any]:
         """Return the order of the samples in this epoch.
 
-        A new generator for each epoch: no epoch depends on how many were drawn before it.
+        Each epoch has its own generator, so none depends on how many came before it.
         """
         if not self.shuffle:
             return np.arange(len(self.dataset))
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.dataset))
+        child = np.random.SeedSequence(self.seed, spawn_key=(epoch,))
+        return np.random.default_rng(child).permutation(len(self.dataset))
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         order = self.order(self.epoch)

@@ -149,6 +149,7 @@ def _find(name: str, source: Source, part: str) -> Path:
         return source.debian / _file(part)
     try:
         import pooch
+        import tqdm  # noqa: F401 (pooch shows its progress with it)
     except ImportError as error:
         raise ImportError(
             f"{name} is not on this machine, and downloading it needs pooch: "

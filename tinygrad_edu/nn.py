@@ -44,11 +44,7 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield each parameter once, with its name, in the order of assignment."""
-        seen = set()
-        for name, value in _tensors(vars(self), ""):
-            if value.requires_grad and value not in seen:
-                seen.add(value)
-                yield name, value
+        yield from _parameters(vars(self), "", {self})
 
     def parameters(self) -> list[Tensor]:
         """List the parameters, as an optimizer takes them."""
@@ -76,17 +72,21 @@ class Module:
         return f"{type(self).__name__}({', '.join(shapes)})"
 
 
-def _tensors(named: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Tensor]]:
+def _parameters(
+    named: Mapping[Any, Any], prefix: str, seen: set[Any]
+) -> Iterator[tuple[str, Tensor]]:
     for name, value in named.items():
         path = f"{prefix}{name}"
-        if isinstance(value, Tensor):
-            yield path, value
-        elif isinstance(value, Module):
-            yield from _tensors(vars(value), f"{path}.")
-        elif isinstance(value, list | tuple):
-            yield from _tensors(dict(enumerate(value)), f"{path}.")
+        if isinstance(value, list | tuple):
+            yield from _parameters(dict(enumerate(value)), f"{path}.", seen)
         elif isinstance(value, dict):
-            yield from _tensors(value, f"{path}.")
+            yield from _parameters(value, f"{path}.", seen)
+        elif isinstance(value, Tensor | Module) and value not in seen:
+            seen.add(value)
+            if isinstance(value, Module):
+                yield from _parameters(vars(value), f"{path}.", seen)
+            elif value.requires_grad:
+                yield path, value
 
 
 class Linear(Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +13,13 @@ import numpy as np
 
 from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
+from tinygrad_edu.core import Variable
 
 
 def _as_array(value: Any) -> Array:
-    return value if hasattr(value, "dtype") else np.asarray(value)
+    if isinstance(value, Variable):
+        return value.data
+    return np.asarray(value) if np.isscalar(value) or not hasattr(value, "dtype") else value
 
 
 def matched(own: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Array]:
@@ -62,22 +65,23 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
 
     Examples
     --------
-    >>> path = Path(tempfile.mkdtemp()) / "line.npz"
-    >>> save({"slope": np.array([1.0, 2.0])}, path)
-    >>> load(path)
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save({"slope": np.array([1.0, 2.0])}, Path(folder) / "line.npz")
+    ...     load(Path(folder) / "line.npz")
     {'slope': array([1., 2.])}
     """
     arrays = {}
     for name, value in state.items():
         array = backend.move(_as_array(value), "numpy")
-        if array.dtype.hasobject:
+        if array.dtype.kind not in "fiub":
             raise TypeError(f"{name} is a {type(value).__name__}, and only numbers can be saved")
         arrays[name] = array
     path = Path(path)
     # Write beside the file, so that the replacement stays on one disk, where it is a single step.
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(part, "xb") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 for name, array in arrays.items():
                     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -86,7 +90,7 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except BaseException:
-        os.unlink(part)
+        part.unlink(missing_ok=True)
         raise
 
 
@@ -100,8 +104,16 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
     ValueError
         If the file is damaged, or holds anything but arrays of numbers.
     """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return dict(archive)
-    except (ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{os.fspath(path)} is no whole .npz file of numbers: {error}") from error
+    with open(path, "rb") as file:
+        try:
+            state = {}
+            with zipfile.ZipFile(file) as archive:
+                for member in archive.namelist():
+                    with archive.open(member) as stream:
+                        array = np.lib.format.read_array(stream, allow_pickle=False)
+                    state[member.removesuffix(".npy")] = array
+                    if not member.endswith(".npy") or array.dtype.kind not in "fiub":
+                        raise ValueError(f"{member} is not an array of numbers")
+        except Exception as error:  # a damaged file can bring out almost any of them
+            raise ValueError(f"{path} is no whole .npz file of numbers: {error}") from error
+    return state
