@@ -138,7 +138,9 @@ def test_grad_takes_tensors_only():
         tg.grad(np.ones(2), x)
     with pytest.raises(TypeError, match="inputs must be Tensors, not.*float"):
         tg.grad(x * x, [x, 3.0])
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(TypeError, match="inputs must be Tensors, not.*Linear"):
+        tg.grad(x * x, tg.nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="2 outputs, but 1 grad_outputs"):
         tg.grad([x * x, x], x, [1.0])
 
 
@@ -316,6 +318,30 @@ def test_an_own_operation_in_three_lines():
     tg.check_grads(square_times, [np.array([1.0, 2.0]), np.array([[3.0], [4.0]])], order=3)
     assert square_times.__doc__ == "a²b."
     assert "recorded by square_times" in repr(square_times(leaf(1.0), 2.0))
+
+
+def test_a_tensor_without_a_vjp_is_refused():
+    times = tg.op(lambda g, y, a, b: g * b)(lambda a, b: a * b)  # the second one was forgotten
+    with pytest.raises(TypeError, match="a Tensor that it has no VJP for"):
+        times(leaf(2.0), leaf(3.0))
+    with pytest.raises(TypeError, match="a Tensor that it has no VJP for"):
+        times(leaf(2.0), b=leaf(3.0))
+    assert times(leaf(2.0), tg.Tensor(3.0)).item() == 6  # a constant needs none
+
+
+def test_a_wrong_vjp_is_named_with_what_it_was_given():
+    broken = tg.op(lambda g, y, a, b: g * b, lambda g, y, a, b: g.nothing)(lambda a, b: a * b)
+    with pytest.raises(AttributeError) as caught:
+        broken(leaf([1.0, 2.0]), leaf(3.0)).sum().backward()
+    assert caught.value.__notes__[0].startswith("VJP 2 of <lambda> was given: float64 (2,)")
+
+
+def test_integers_get_no_gradient_even_if_asked_for():
+    x = tg.Tensor([1, 2])
+    x.requires_grad = True
+    with pytest.raises(TypeError, match="no gradient goes to int64.*dtype=float"):
+        (x * 1.5).sum().backward()
+    assert x.grad is None
 
 
 def test_operations_take_arrays_and_give_arrays():

@@ -225,7 +225,8 @@ def test_lanczos_is_deterministic_by_seed():
     [
         (lambda: tg.lanczos(device(np.ones((2, 3))), 1), r"square.*\(2, 3\)"),
         (lambda: tg.lanczos(device(np.eye(2)), 0), "steps must be 1"),
-        (lambda: tg.extreme_eigenpairs(device(np.eye(2)), k=0), "k must be 1"),
+        (lambda: tg.extreme_eigenpairs(device(np.eye(2)), k=0), "k and max_steps must be 1"),
+        (lambda: tg.extreme_eigenpairs(device(np.eye(2)), max_steps=0), "max_steps must be 1"),
         (lambda: tg.spectral_density(device(np.eye(2)), probes=0), "probes must be 1"),
     ],
 )
@@ -307,6 +308,31 @@ def test_beyond_a_thousand_parameters_only_the_ends_are_found():
     point = tg.classify_critical_point(H, device(np.zeros(1002)))
     assert (point.kind, point.negative, point.minimum_ratio) == ("saddle point", None, None)
     assert (point.lowest, point.highest) == pytest.approx((-1, 2))
+
+
+def test_a_minimum_in_doubt_is_not_called_one():
+    # 300 steps do not resolve the lowest eigenvalue, which is negative, among so many small ones.
+    H = device(np.diag(np.r_[-1e-5, np.logspace(-4, 0, 1499)]))
+    point = tg.classify_critical_point(H, device(np.zeros(1500)))
+    assert point.kind == "inconclusive (degenerate)"
+    H = device(np.diag(np.linspace(1, 2, 1500)))
+    assert tg.classify_critical_point(H, device(np.zeros(1500))).kind == "local minimum"
+    assert tg.classify_critical_point(-H, device(np.zeros(1500))).kind == "local maximum"
+
+
+def test_parameters_are_leaves_each_once():
+    w = leaf([1.0, 2.0])
+    assert host(tg.hessian(lambda: (w**3).sum(), w)).tolist() == [[6, 0], [0, 12]]
+    for params, message in [
+        ([w, w], "occurs twice"),
+        ([w * 2], "not a leaf"),
+        ([tg.Tensor(1.0)], "requires_grad=True"),
+        (iter([]), "no parameters"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            tg.HessianOperator(lambda: (w**3).sum(), params)
+    with pytest.raises(TypeError, match=r"module\.parameters\(\)"):
+        tg.HessianOperator(lambda: (w**3).sum(), tg.nn.Linear(1, 1))
 
 
 def test_the_gradient_must_fit():

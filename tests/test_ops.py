@@ -37,7 +37,6 @@ CASES = {
     "cos": [(ops.cos, [A])],
     "tanh": [(ops.tanh, [A])],
     "sigmoid": [(ops.sigmoid, [A])],
-    "sign": [(ops.sign, [APART])],
     "abs": [(ops.abs, [APART])],
     "relu": [(lambda x: ops.relu(x) * x, [APART])],
     "where": [(lambda a, b: ops.where(MASK, a * b, b), [A, ROW])],
@@ -51,7 +50,6 @@ CASES = {
     ],
     "broadcast_to": [(lambda x: ops.broadcast_to(x * x, (2, 3, 4)), [ROW])],
     "astype": [(lambda x: ops.astype(x * x, "float64"), [A])],
-    "to": [(lambda x: ops.to(x * x, "numpy").to(tg.backend.current()), [A])],
     "getitem": [
         (lambda x: (x * x)[1], [A]),
         (lambda x: (x * x)[..., 1:3], [A]),
@@ -134,6 +132,7 @@ def public(module):
 
 @pytest.mark.parametrize("name", public(ops) + public(functions))
 def test_derivatives_equal_finite_differences_to_second_order(name):
+    assert name in CASES, f"add cases for {name} to CASES"
     for function, inputs in CASES[name]:
         tg.check_grads(function, inputs, order=2)
 
@@ -144,7 +143,7 @@ def test_third_derivatives_are_right_too(name):
     tg.check_grads(function, inputs, order=3)
 
 
-OF_ONE = "negative exp log sqrt sin cos tanh abs sign transpose sum mean var max min".split()
+OF_ONE = "negative exp log sqrt sin cos tanh abs transpose sum mean var max min".split()
 OF_TWO = "add subtract multiply divide power maximum minimum".split()
 
 

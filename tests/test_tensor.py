@@ -140,6 +140,18 @@ def test_len_iteration_and_item():
     assert type(x[0, 1].item()) is float
 
 
+def test_a_single_number_can_be_formatted_and_converted():
+    x = leaf(2.5)
+    assert (f"{x:.3f}", f"{x}", int(x), round(float(x))) == ("2.500", repr(x), 2, 2)
+    with pytest.raises(ValueError, match=r"single element.*\(2, 3\)"):
+        f"{leaf(A):.3f}"
+
+
+def test_requires_grad_is_true_or_false():
+    with pytest.raises(TypeError, match=r"True or False, but is 'float32'; dtype= goes by name"):
+        tg.Tensor([1.0], "float32")
+
+
 def test_a_single_number_cannot_be_iterated():
     with pytest.raises(TypeError, match=r"single number.*item\(\)"):
         iter(leaf(1.0))
@@ -210,7 +222,7 @@ def test_elements_cannot_be_set():
 
 def test_in_place_operators_refuse_a_leaf_and_serve_a_sum():
     w = leaf(A)
-    for operator in ("__iadd__", "__isub__", "__imul__", "__itruediv__"):
+    for operator in ("__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__", "__imatmul__"):
         with pytest.raises(TypeError, match=r"in-place operator on a leaf.*w\.data"):
             getattr(w, operator)(1)
     total = tg.Tensor(0.0)

@@ -8,6 +8,7 @@ making of a new array out of numbers and lists, and the way between host and GPU
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -108,6 +109,14 @@ def describe(value: Any) -> str:
     if not hasattr(value, "dtype"):
         return type(value).__name__
     return f"{value.dtype} {value.shape}" + (" on cupy" if name_of(value) == "cupy" else "")
+
+
+def explain(error: Exception, name: str, values: Sequence[Any]) -> None:
+    """Add to an exception what an operation was given, and say so if it was on both backends."""
+    given = f"{name} was given: {', '.join(map(describe, values))}"
+    if len({name_of(value) for value in values if getattr(value, "ndim", 0)}) > 1:
+        raise TypeError(f"{given}; bring them together with tensor.to(backend)") from error
+    error.add_note(given)
 
 
 def asarray(data: Any, dtype: Any = None) -> Array:

@@ -1,25 +1,28 @@
 """Reverse-mode automatic differentiation, to any order: the whole idea in one file.
 
-Take y = x·x + x at x = 3. Python computes it in two steps, and each step is recorded as it runs:
+Take L = x·x + x at x = 3. Python computes it in two steps, and each step is recorded as it runs:
 
     p = multiply(x, x)        # 9
-    y = add(p, x)             # 12
+    L = add(p, x)             # 12
 
-To find dy/dx, walk back from y. At each step ask one question: *if y changes at the rate g when the
-step's output changes, at which rate does y change when each operand does?* The answer is the step's
-**vector–Jacobian product (VJP)**, one short formula per operand:
+To find dL/dx, walk back from L. At each step ask one question: *if L changes at the rate g with the
+step's result, at what rate does it change with each operand?* The answer is one short formula per
+operand, the step's **vector–Jacobian product (VJP)**:
 
     add(a, b)                 g          for a,    g          for b
     multiply(a, b)            g * b      for a,    g * a      for b
 
-Start with dy/dy = 1. The step `add` passes 1 to p and 1 to x. The step `multiply` turns p's 1 into
+Start with dL/dL = 1. The step `add` passes 1 to p and 1 to x. The step `multiply` turns p's 1 into
 1·3 for its first operand and 1·3 for its second, and both are x. So x receives 1 + 3 + 3 = 7, which
 is 2x + 1. Nothing else happens below: *record; walk back; multiply along each path by the chain
 rule; add where paths meet.*
 
+(Why the name? For arrays, g has the shape of the step's result. The step's derivative with respect
+to an operand is a matrix, the Jacobian J, and the formula gives gᵀJ without ever building J.)
+
 First comes the recording (`Variable`, `op`, `no_grad`), then the walk (`grad`, `backward`). The
-formulas are in `ops.py`. `tensor.py` gives a Variable the operators and methods of NumPy: that is
-the Tensor which you use.
+formulas are in `ops.py`. `tensor.py` makes a Variable look like a NumPy array: there `x * x` calls
+`multiply(x, x)`. That is the Tensor you use.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ class Variable:
     """An array that remembers how it was made.
 
     A Variable knows its operands; nothing knows the results made from it. So there are no reference
-    cycles, and a history is freed the moment its last result is dropped.
+    cycles, and a history is freed the moment its last result is dropped. Variables are told apart
+    by identity, so they can be the keys of a dictionary.
 
     Attributes
     ----------
@@ -71,10 +75,10 @@ class Variable:
     __slots__ = ("__weakref__", "data", "grad", "requires_grad",
                  "operation", "operands", "parents", "parameters", "saved", "birth")  # fmt: skip
     # The history of y = operation(*operands, **parameters):
-    operands: Sequence[Any]  # Variables, and what is constant: arrays, numbers, …
-    parents: Sequence[Variable]  # those of the operands that require a gradient
+    operands: Sequence[Any]  # Variables that require a gradient; arrays and numbers that do not
+    parents: Sequence[Variable]  # the Variables among them
     parameters: dict[str, Any]
-    saved: Sequence[Any]  # the arrays y, *operands of that moment
+    saved: Sequence[Any]  # y and the operands as plain arrays, as they were: what the VJPs take
     birth: int  # a serial number: 1 for the first step recorded, 2 for the next, …
 
     def __init__(self, data: Any) -> None:
@@ -85,46 +89,6 @@ class Variable:
         self.parents = ()
         self.birth = 0
 
-    def backward(self, gradient: Any = None) -> None:
-        """Add the gradient of this result to the `grad` of every leaf that it was made from.
-
-        Gradients *add up* over calls, because a parameter may have a part in several losses. So
-        clear them (`optimizer.zero_grad()`) before each update. The history stays: a second call
-        works.
-
-        Parameters
-        ----------
-        gradient : array_like, optional
-            The rate g to start from, in this result's shape. Not needed for a single number: it
-            starts from 1.
-
-        Raises
-        ------
-        ValueError
-            If nothing was recorded; if `gradient` is missing, or has another shape.
-        RuntimeError
-            If an operand's value was replaced after it was used. No `grad` has changed then.
-
-        Examples
-        --------
-        >>> import tinygrad_edu as tg
-        >>> x = tg.Tensor(3.0, requires_grad=True)
-        >>> (x * x + x).backward()
-        >>> x.grad
-        Tensor(7., dtype=float64)
-        """
-        rates: dict[Variable, Any] = {self: _seed(self, gradient).data.copy()}
-        _walk(rates, inputs=None, create_graph=False)
-        totals: dict[int, tuple[Variable, Any]] = {}
-        for leaf, rate in rates.items():  # only those of leaves are left
-            if leaf.grad is not None:
-                rate = leaf.grad.data + rate
-            elif rate.base is not None or id(rate) in totals:
-                rate = rate.copy()  # a leaf owns its grad: no view, and no other leaf's array
-            totals[id(rate)] = leaf, rate
-        for leaf, rate in totals.values():
-            leaf.grad = _wrap(type(leaf), rate)
-
 
 _births = itertools.count(1)
 _recording = ContextVar("recording", default=True)  # each thread and each async task has its own
@@ -134,12 +98,14 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
     """Make a function of arrays differentiable, given one VJP for each of its operands.
 
     The function then takes Tensors as well: *arrays in, array out; a Tensor among the operands, a
-    recorded Tensor out.* A VJP is called with the rate g, the result y, and all that the function
-    was called with. It returns the operand's rate. Write it with the operations of this package and
-    with operators, and the one formula serves twice: on arrays it is the fast backward pass, and on
-    Tensors it is recorded in its turn, so that it can be differentiated again.
+    recorded Tensor out.* Tensors are given by position.
 
-    A VJP need not undo broadcasting or a change of dtype: the walk does so for all of them.
+    A VJP is called as `vjp(g, y, ...)`: with the rate g, the result y, and then everything that the
+    function was called with (so repeat the function's defaults). It returns the operand's rate.
+    Write it with the operations of this package, with operators and with methods of arrays, and
+    the one formula serves twice: on arrays it is the fast backward pass, and on Tensors it is
+    recorded in its turn, so that it can be differentiated again. It need not undo broadcasting or a
+    change of dtype: the walk does so for all of them.
 
     Parameters
     ----------
@@ -178,10 +144,13 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
                         operand = value  # a constant: its array is all that matters
                 values.append(value)
                 history.append(operand)
+            others = [*history[len(vjps) :], *parameters.values()]
+            if others and vjps and any(isinstance(other, Variable) for other in others):
+                raise TypeError(f"{operation.name} was given a Tensor that it has no VJP for")
             try:
                 value = function(*values, **parameters)
             except Exception as error:
-                _explain(error, operation.name, values)
+                backend.explain(error, operation.name, values)
                 raise
             if kind is None:
                 return value
@@ -204,16 +173,9 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
 
 def _wrap(kind: type[Variable], data: Any) -> Any:
     variable = kind.__new__(kind)
-    # NumPy turns 0-d results into scalars, which are no arrays.
+    # NumPy turns 0-d results into scalars, which are not arrays.
     Variable.__init__(variable, np.asarray(data) if isinstance(data, np.generic) else data)
     return variable
-
-
-def _explain(error: Exception, name: str, values: Sequence[Any]) -> None:
-    given = f"{name} was given: {', '.join(map(backend.describe, values))}"
-    if len({backend.name_of(value) for value in values if getattr(value, "ndim", 0)}) > 1:
-        raise TypeError(f"{given}; bring them together with tensor.to(backend)") from error
-    error.add_note(given)
 
 
 @contextlib.contextmanager
@@ -264,7 +226,8 @@ def grad(
     Returns
     -------
     tuple of Tensors
-        One gradient for each input, of its shape and dtype.
+        One gradient for each input, of its shape and dtype. They may share memory: do not write
+        into them.
 
     Raises
     ------
@@ -290,8 +253,10 @@ def grad(
     outputs, inputs = _listed(outputs, "outputs"), _listed(inputs, "inputs")
     if not isinstance(grad_outputs, list | tuple):
         grad_outputs = [grad_outputs] * len(outputs)
+    if len(grad_outputs) != len(outputs):
+        raise ValueError(f"{len(outputs)} outputs, but {len(grad_outputs)} grad_outputs for them")
     rates: dict[Variable, Any] = {}
-    for output, gradient in zip(outputs, grad_outputs, strict=True):
+    for output, gradient in zip(outputs, grad_outputs):
         if output.requires_grad or not allow_unused:
             seed = _seed(output, gradient)
             rate = seed if create_graph else seed.data
@@ -300,23 +265,44 @@ def grad(
 
     unused = [place for place, variable in enumerate(inputs) if variable not in rates]
     if unused and not allow_unused:
-        raise ValueError(f"no output depends on inputs{unused}: say allow_unused=True to get None")
+        raise ValueError(
+            f"inputs{unused} have requires_grad=False, or no output was made from them: leave them "
+            "out, or say allow_unused=True to get None for them"
+        )
     gradients = [rates.get(variable) for variable in inputs]
     if not create_graph:
         gradients = [g if g is None else _wrap(type(outputs[0]), g) for g in gradients]
     return tuple(gradients)
 
 
-def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_graph: bool) -> None:
-    """Walk back from the rates of the outputs until `rates` has those of the inputs, or the leaves.
+def backward(output: Variable, gradient: Any = None) -> None:
+    """Add the gradient of an output to the `grad` of every leaf that it was made from.
 
-    With `create_graph` the rates and the arguments of the VJPs are Variables, so that the walk is
-    recorded in its turn; otherwise they are plain arrays.
+    This is `Tensor.backward`, where the parameters and the errors are listed.
+    """
+    rates: dict[Variable, Any] = {output: _seed(output, gradient).data.copy()}
+    _walk(rates, inputs=None, create_graph=False)
+    totals: dict[int, tuple[Variable, Any]] = {}
+    for leaf, total in rates.items():
+        if leaf.grad is not None:
+            total = leaf.grad.data + total
+        elif total.base is not None or id(total) in totals:
+            total = total.copy()  # a leaf owns its grad: it is no view, and no other leaf's
+        totals[id(total)] = leaf, total
+    for leaf, total in totals.values():
+        leaf.grad = _wrap(type(leaf), total)
+
+
+def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_graph: bool) -> None:
+    """Walk back from the outputs, whose rates are given, until `rates` has those of the inputs.
+
+    Without inputs, these are all the leaves. With `create_graph` the rates and the arguments of the
+    VJPs are Variables, so that the walk is recorded in its turn; otherwise they are plain arrays.
     """
     order = _history(rates)
     kept = set(inputs or ())
     wanted = set(order) if inputs is None else kept.copy()
-    if inputs is not None:  # only what was made from an input; operands come before their results
+    if inputs is not None:  # leave out what leads to no input; oldest first, parents are marked
         for variable in order:
             if not wanted.isdisjoint(variable.parents):
                 wanted.add(variable)
@@ -325,8 +311,10 @@ def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_grap
         operation = variable.operation
         if operation is None or variable not in rates:
             continue
+        # Its rate is complete now. Once passed on, it is only kept for an input.
         rate = rates[variable] if variable in kept else rates.pop(variable)
         arguments = (variable, *variable.operands) if create_graph else variable.saved
+        # Place 0 is the result itself, which has no VJP, and is only checked.
         operands = zip((variable, *variable.operands), variable.saved, (None, *operation.vjps))
         for place, (operand, value, vjp) in enumerate(operands):
             if not isinstance(operand, Variable):
@@ -336,17 +324,28 @@ def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_grap
                 raise RuntimeError(f"{which} of {operation.name} has a new value: compute it anew")
             if vjp is None or operand not in wanted:
                 continue
-            gradient = vjp(rate, *arguments, **variable.parameters)
-            if gradient.shape != value.shape:
-                gradient = _unbroadcast(gradient, value.shape)
-            if gradient.dtype != value.dtype:
-                gradient = gradient.astype(value.dtype)
+            try:
+                share = vjp(rate, *arguments, **variable.parameters)
+                if share.shape != value.shape:
+                    share = _unbroadcast(share, value.shape)
+                if value.dtype.kind != "f":
+                    raise TypeError(f"no gradient goes to {value.dtype}: make it with dtype=float")
+                if share.dtype != value.dtype:
+                    share = share.astype(value.dtype)
+            except Exception as error:
+                backend.explain(error, f"VJP {place} of {operation.name}", variable.saved)
+                raise
             # Paths that meet are added. Never by `+=`: two operands may hold the same array.
-            rates[operand] = rates[operand] + gradient if operand in rates else gradient
+            rates[operand] = rates[operand] + share if operand in rates else share
 
 
 def _history(outputs: Iterable[Variable]) -> list[Variable]:
-    """List the outputs and all that was recorded on the way to them, oldest first."""
+    """List the outputs and all that was recorded on the way to them, oldest first.
+
+    Why sort at all? Take b = a + a and then c = b + a. A Variable may pass its rate on only when
+    all of its rate has arrived: a must wait until b is done. A result is always younger than its
+    operands, so the walk goes from the youngest to the oldest.
+    """
     found = dict.fromkeys(outputs)
     stack = list(found)
     while stack:  # and not a recursion: Python allows a depth of 1000, and histories go far beyond
@@ -354,17 +353,14 @@ def _history(outputs: Iterable[Variable]) -> list[Variable]:
             if parent not in found:
                 found[parent] = None
                 stack.append(parent)
-    # Why sort at all? Take b = a + a and then c = b + a. A Variable may hand its rate on only when
-    # all of its rate has arrived: a must wait until b is done. A result is always younger than its
-    # operands, so the walk goes from the youngest to the oldest.
     return sorted(found, key=attrgetter("birth"))
 
 
-def _unbroadcast(gradient: Any, shape: tuple[int, ...]) -> Any:
+def _unbroadcast(share: Any, shape: tuple[int, ...]) -> Any:
     # Broadcasting uses one number in many places. Each is a path to it, and paths are added.
-    new = gradient.ndim - len(shape)
+    new = share.ndim - len(shape)
     stretched = (new + axis for axis, length in enumerate(shape) if length == 1)
-    return gradient.sum(axis=(*range(new), *stretched)).reshape(shape)
+    return share.sum(axis=(*range(new), *stretched)).reshape(shape)
 
 
 def _seed(output: Variable, gradient: Any) -> Any:
@@ -372,17 +368,16 @@ def _seed(output: Variable, gradient: Any) -> Any:
     data = output.data
     if not output.requires_grad:
         raise ValueError(
-            "nothing was recorded: make the Tensors that it comes from with requires_grad=True, "
-            "and compute it outside no_grad()"
+            "nothing was recorded: start from Tensors with requires_grad=True, outside no_grad(), "
+            "and not by integers or comparisons; gradients of gradients need create_graph=True"
         )
     if gradient is None and data.size != 1:
         raise ValueError(
-            f"a result of shape {data.shape} is no single number: take its .sum() or .mean(), or "
-            "give the rates to start from"
+            f"a result of shape {data.shape} is not a single number: take its .sum() or .mean(), "
+            "or give the rates to start from"
         )
-    if gradient is None:
-        gradient = np.ones_like(data)
-    if not isinstance(gradient, Variable):
+    gradient = np.ones_like(data) if gradient is None else gradient
+    if not isinstance(gradient, Variable):  # like=: on the backend where `data` is
         gradient = _wrap(type(output), np.asarray(gradient, data.dtype, like=data))
     if gradient.data.shape != data.shape:
         raise ValueError(f"the rates have shape {gradient.data.shape}, but the result {data.shape}")
@@ -390,7 +385,7 @@ def _seed(output: Variable, gradient: Any) -> Any:
 
 
 def _listed(variables: Any, role: str) -> list[Any]:
-    listed = [variables] if hasattr(variables, "shape") else list(variables)
+    listed = list(variables) if isinstance(variables, list | tuple) else [variables]
     if not all(isinstance(item, Variable) for item in listed):
         raise TypeError(f"{role} must be Tensors, not {[type(item).__name__ for item in listed]}")
     return listed

@@ -8,7 +8,7 @@ eigenvalue λ changes L by ½λε². So at a saddle an eigenvector of a negative
 out.
 
 A network of n parameters has n² second derivatives, far too many. But H need not be written down:
-the product Hv is the derivative of gᵀv, which costs about as much as one gradient (Pearlmutter
+the product Hv is the derivative of gᵀv, which costs a small multiple of one gradient (Pearlmutter
 1994). From products alone, Lanczos's method finds both ends of the spectrum, and averaging it over
 random starts gives the density of all the eigenvalues (Ghorbani et al. 2019).
 
@@ -27,7 +27,7 @@ import numpy as np
 from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
 from tinygrad_edu.core import grad
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.tensor import Tensor, leaves
 
 Host = np.ndarray[Any, Any]  # an array on the host, whatever the backend
 Loss = Callable[[], Tensor]
@@ -54,14 +54,15 @@ class HessianOperator:
     shape : (int, int)
         (n, n) for n parameters in all.
     dtype : dtype
-        That of the products.
+        That of the products: the parameters' own.
     gradient : (n,) array
         The gradient g at this point.
 
     Raises
     ------
-    ValueError
-        If there are no parameters, or the loss is not a finite single number that was recorded.
+    TypeError, ValueError
+        If the params are not leaves that require a gradient, or the loss is not a finite single
+        number that was recorded.
 
     Notes
     -----
@@ -78,9 +79,7 @@ class HessianOperator:
     """
 
     def __init__(self, f: Loss, params: Iterable[Tensor]) -> None:
-        self.params = list(params)
-        if not self.params:
-            raise ValueError("there are no parameters: was a generator used up before?")
+        self.params = leaves(params)
         loss = f()
         if not isinstance(loss, Tensor) or loss.size != 1:
             given = f"shape {loss.shape}" if isinstance(loss, Tensor) else type(loss).__name__
@@ -201,7 +200,9 @@ def _krylov(H: Any, seed: Seed) -> Iterator[tuple[Array, float, float]]:
         if not math.isfinite(alpha + beta):
             raise ValueError("a product with H is not finite: the loss has no Hessian here")
         scale = max(scale, abs(alpha), beta)
-        if len(basis) == n or beta <= scale * np.finfo(H.dtype).eps * 10 * n**0.5:
+        # What is left of w by rounding alone has about this length.
+        rounding = 10 * n**0.5 * np.finfo(H.dtype).eps * scale
+        if len(basis) == n or beta <= rounding:
             yield q, alpha, 0.0  # H maps the basis into itself: nothing new can come
             return
         yield q, alpha, beta
@@ -216,10 +217,11 @@ def lanczos(H: Any, steps: int, seed: Seed = 0) -> tuple[Host, Host, Array]:
 
     Parameters
     ----------
-    H : HessianOperator or (n, n) array
+    H : HessianOperator or symmetric (n, n) array
     steps : int
-        Products to make. There are fewer when H maps the basis into itself, at n at the latest:
-        then the eigenvalues of T are eigenvalues of H, and each value that H has is among them.
+        Products to make. There are fewer when H maps the basis into itself, after n at the latest:
+        then the eigenvalues of T are eigenvalues of H, each once. (None is missing, unless v has no
+        part in it, and a random v has a part in all.)
     seed : int
         For the random v.
 
@@ -273,7 +275,7 @@ def extreme_eigenpairs(H: Any, k: int = 1, max_steps: int = 300, seed: int = 0) 
 
     Parameters
     ----------
-    H : HessianOperator or (n, n) array
+    H : HessianOperator or symmetric (n, n) array
     k : int
         How many at each end. An eigenvalue that occurs several times is found once, so there may be
         fewer, and the two ends may meet.
@@ -295,8 +297,8 @@ def extreme_eigenpairs(H: Any, k: int = 1, max_steps: int = 300, seed: int = 0) 
     >>> pairs.values.round(6)
     array([-1.,  5.])
     """
-    if k < 1:
-        raise ValueError(f"k must be 1 or more, but is {k}")
+    if k < 1 or max_steps < 1:
+        raise ValueError(f"k and max_steps must be 1 or more, but are {k} and {max_steps}")
     tolerance = np.finfo(H.dtype).eps ** (2 / 3)
     basis, diagonal, offdiagonal = [], [], []
     for q, alpha, beta in itertools.islice(_krylov(H, seed), max_steps):
@@ -305,7 +307,7 @@ def extreme_eigenpairs(H: Any, k: int = 1, max_steps: int = 300, seed: int = 0) 
         offdiagonal.append(beta)
         steps = len(basis)
         if beta and steps < max_steps and steps % 5:
-            continue
+            continue  # look at T only now and then
         values, vectors = _tridiagonal_eigh(diagonal, offdiagonal)
         # Hu − λu = βₖ · (the last component of T's eigenvector) · qₖ₊₁
         residuals = beta * np.abs(vectors[-1])
@@ -334,7 +336,7 @@ class CriticalPoint(NamedTuple):
     highest: float
     tolerance: float  # what lies between ± this counts as zero
     gradient_norm: float
-    negative: int | None  # how many eigenvalues; None where they were not counted
+    negative: int | None  # eigenvalues of this kind; None where they were not counted
     zero: int | None
     positive: int | None
 
@@ -378,7 +380,8 @@ def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> 
     Parameters
     ----------
     H : HessianOperator or (n, n) array
-        Up to n = 1000 all the eigenvalues are counted; beyond, only both ends are found.
+        Symmetric. Up to n = 1000 all the eigenvalues are counted. Beyond, only both ends are found,
+        and where their residuals leave a minimum or a maximum in doubt, it is inconclusive.
     gradient : (n,) array or Tensor
         As `HessianOperator.gradient`.
     tol : float, optional
@@ -410,9 +413,10 @@ def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> 
         matrix = backend.move(_dense(H), "numpy")
         if not np.isfinite(matrix).all():
             raise ValueError("the Hessian is not finite here")
-        values = np.linalg.eigvalsh(matrix)
+        values, doubt = np.linalg.eigvalsh(matrix), 0.0
     else:
-        values = extreme_eigenpairs(H).values
+        values, _, residuals = extreme_eigenpairs(H)
+        doubt = float(residuals.max())
     norm = float((gradient * gradient).sum() ** 0.5)
     if not math.isfinite(norm):
         raise ValueError("the gradient is not finite here")
@@ -423,9 +427,9 @@ def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> 
         kind = "not a critical point"
     elif lowest < -tolerance and highest > tolerance:
         kind = "saddle point"
-    elif lowest > tolerance:
+    elif lowest - doubt > tolerance:
         kind = "local minimum"
-    elif highest < -tolerance:
+    elif highest + doubt < -tolerance:
         kind = "local maximum"
     else:
         kind = "inconclusive (degenerate)"
@@ -435,14 +439,14 @@ def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> 
 
 
 def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> Array | None:
-    """Return the unit vector u along which the loss bends down most, or None where it does not.
+    """Return the unit vector u along which the loss bends down most, or None if none was found.
 
     u is the eigenvector of the most negative eigenvalue λ. A step ε along it changes the loss by
     ε·gᵀu + ½λε². The eigenvector has no sign of its own; it is chosen downhill, so that gᵀu ≤ 0.
 
     Parameters
     ----------
-    H : HessianOperator or (n, n) array
+    H : HessianOperator or symmetric (n, n) array
     gradient : (n,) array or Tensor, optional
         For the sign; if not given, that of the HessianOperator. Where gᵀu = 0, as at a saddle, both
         ways lead down, and the largest component of u is made positive.
@@ -452,7 +456,8 @@ def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> 
     Returns
     -------
     (n,) array or None
-        None: there is no negative eigenvalue, so no direction in which the loss bends down.
+        None: no eigenvalue below −tol·|λ|max was found, so no direction in which the loss bends
+        down.
 
     Examples
     --------
@@ -470,8 +475,9 @@ def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> 
         gradient = H.gradient
     gradient = gradient.data if isinstance(gradient, Tensor) else gradient
     slope = 0.0 if gradient is None else float(gradient @ u)
-    downhill = -slope or float(u[int(np.abs(u).argmax())])
-    return u if downhill > 0 else -u
+    if slope == 0:
+        return u if float(u[int(np.abs(u).argmax())]) > 0 else -u
+    return u if slope < 0 else -u
 
 
 # ── The whole spectrum, roughly ──────────────────────────────────────────────────────────────────
@@ -495,12 +501,13 @@ def spectral_density(H: Any, probes: int = 10, steps: int = 80, seed: int = 0) -
     """Estimate how all the eigenvalues are spread, by stochastic Lanczos quadrature.
 
     For a random unit vector v, the eigenvalues of Lanczos's T, weighted by the squares of the first
-    components of T's eigenvectors, form the Gauss quadrature of v's own spectral measure. The mean
-    over several v is an unbiased estimate of the density.
+    components of T's eigenvectors, are a summary of how v is spread over H's eigenvectors: all its
+    moments up to degree 2·steps − 1 agree (Gauss quadrature). On average over v, those moments are
+    the ones of H's own eigenvalues.
 
     Parameters
     ----------
-    H : HessianOperator or (n, n) array
+    H : HessianOperator or symmetric (n, n) array
     probes, steps : int
         Random vectors, and products with each of them.
     seed : int

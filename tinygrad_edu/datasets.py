@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import zlib
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,8 +35,7 @@ def digits() -> tuple[TensorDataset, TensorDataset]:
     >>> images.shape, labels
     ((3, 64), Tensor([7, 9, 4], dtype=int64))
     """
-    file = resources.files("tinygrad_edu").joinpath("digits.npz")
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+    with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as archive:
         images, labels = archive["images"], archive["labels"]
     # RandomState's streams are frozen for good; default_rng's may change with NumPy's versions.
     mixed = np.random.RandomState(0).permutation(len(labels))
@@ -166,6 +161,10 @@ def _find(name: str, source: Source, part: str) -> Path:
 
 
 def _read(path: Path, sha256: str | None) -> Any:
+    import gzip  # here, since they take a third of the time to import this package
+    import hashlib
+    import zlib
+
     try:
         content = gzip.decompress(path.read_bytes())
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

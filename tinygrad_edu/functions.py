@@ -14,12 +14,8 @@ from tinygrad_edu.core import op
 from tinygrad_edu.ops import Axis, Operand, Result, exp, restore_axes
 
 
-def _rows(x: Any) -> Any:
-    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
-
-
 def _weight(g: Any, y: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-    x, g = _rows(x).transpose(), _rows(g)
+    x, g = x.reshape((-1, x.shape[-1])).transpose(), g.reshape((-1, g.shape[-1]))
     return x * g if len(g) == 1 else x @ g  # NumPy's @ is slow at a column times a row
 
 
@@ -49,11 +45,11 @@ def linear(x: Operand, weight: Operand, bias: Operand = None, /) -> Result:
     array([[3.5],
            [3.5]])
     """
-    shapes = [x.shape, weight.shape] if bias is None else [x.shape, weight.shape, bias.shape]
-    if shapes[1:] != [(x.shape[-1], weight.shape[-1]), weight.shape[-1:]][: len(shapes) - 1]:
+    shapes = f"{x.shape}, {weight.shape} and {None if bias is None else bias.shape}"
+    if x.shape[-1:] != weight.shape[:1] or (bias is not None and bias.shape != weight.shape[1:]):
         raise ValueError(f"linear needs shapes (…, n), (n, m) and (m,), but was given {shapes}")
     y = x @ weight
-    # y is ours alone, so the sum may take its place.
+    # The sum may take y's place, since y is ours alone: that saves an array.
     return y if bias is None else np.add(y, bias, out=y if y.dtype == bias.dtype else None)
 
 
@@ -64,6 +60,8 @@ def _log_sum_exp(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = Fal
 @op(_log_sum_exp)
 def logsumexp(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     """Compute log Σ eˣ, all or along axes, without overflow. The slopes are the softmax of x.
+
+    Where every x is −∞ the value is −∞, and there is no slope: it comes out as NaN.
 
     Examples
     --------
@@ -134,14 +132,15 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
 
     Notes
     -----
-    The slope is (softmax − [1 at the right class, else 0])/B: Bishop, 4.109.
+    The slope is (softmax − [1 at the right class, else 0])/B: Bishop, 4.109. It is an operation of
+    its own, so that it can be differentiated again.
 
     Examples
     --------
     >>> float(cross_entropy(np.array([[0.0, 0.0], [0.0, 1e4]]), np.array([0, 1])))
     0.34657359027997264
     """
-    if logits.ndim != 2 or np.shape(labels) != logits.shape[:1]:
+    if logits.ndim != 2 or not hasattr(labels, "shape") or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"cross_entropy needs logits of shape (B, C) and labels of shape (B,), but was given "
             f"{logits.shape} and {np.shape(labels)}; one-hot labels need .argmax(axis=1)"

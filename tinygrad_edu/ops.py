@@ -2,8 +2,9 @@
 
 Each function works on arrays. Its decorator states one vector–Jacobian product per operand: the
 operand's rate, given the rate g of the result y (see `core.op`). Read `lambda g, y, a, b: g * b` as
-"y changes b times as fast as a does". The formulas use these same operations and NumPy's methods,
-so they hold for arrays and for Tensors, and every derivative can be differentiated again.
+"y changes b times as fast as a does"; y and the operands are there in every formula, used or not.
+The formulas use these same operations and NumPy's methods, so they hold for arrays and for Tensors,
+and every derivative can be differentiated again.
 
 Operands may be Tensors, arrays or numbers, of any shapes that broadcast together. NumPy's rules
 give the dtype of the result; a Python number never widens float32.
@@ -12,6 +13,8 @@ Sources of the formulas: NIST's *Digital Library of Mathematical Functions* (DLM
 4.34, for the elementary functions; Giles, *Collected matrix derivative results for forward and
 reverse mode algorithmic differentiation* (2008), for products. Reductions and rearrangements are
 linear maps, and the VJP of a linear map is its transpose.
+
+Some names are those of Python's own functions, as in NumPy: here `sum` and `max` mean ours.
 """
 
 from __future__ import annotations
@@ -22,8 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu import backend
-from tinygrad_edu.core import Variable, op
+from tinygrad_edu.core import op
 
 Operand = Any  # a Tensor, an array or a number
 Result = Any  # a Tensor if an operand is one, else an array
@@ -90,7 +92,8 @@ def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
     return g * where(b == 0, 0, b * a ** where(b == 0, 1, b - 1))
 
 
-# Where a = 0, aᵇ does not change with b > 0, and log a must not be taken.
+# Where a = 0, the slope along b is 0 for every b > 0, although log a is infinite. (At b = 0, and
+# for mixed second derivatives at b ≤ 1, none is finite; do not rely on what comes out.)
 @op(_power_base, lambda g, y, a, b: g * y * log(where(a == 0, 1, a)))
 def power(a: Operand, b: Operand, /) -> Result:
     """Raise to a power, element by element: y = aᵇ, ∂y/∂a = baᵇ⁻¹, ∂y/∂b = aᵇ log a (DLMF 4.7).
@@ -178,17 +181,7 @@ def sigmoid(x: Operand, /) -> Result:
 # ── Choosing ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@op()
-def sign(x: Operand, /) -> Result:
-    """Take the sign, element by element: −1, 0 or 1. Its slope is 0: it is not recorded.
-
-    >>> sign(np.array([-2.0, 0.0, 3.0]))
-    array([-1.,  0.,  1.])
-    """
-    return np.sign(x)
-
-
-@op(lambda g, y, x: g * sign(x))
+@op(lambda g, y, x: where(x > 0, g, where(x < 0, -g, 0)))
 def abs(x: Operand, /) -> Result:
     """Take the absolute value, element by element: y = |x|, dy/dx = the sign of x, and 0 at 0.
 
@@ -250,7 +243,7 @@ def minimum(a: Operand, b: Operand, /) -> Result:
 
 
 @op(lambda g, y, x, shape: g.reshape(x.shape))
-def reshape(x: Operand, shape: int | tuple[int, ...], /) -> Result:
+def reshape(x: Operand, /, shape: int | tuple[int, ...]) -> Result:
     """Give the same numbers another shape; one length may be −1.
 
     >>> reshape(np.arange(6), (2, -1))
@@ -261,11 +254,13 @@ def reshape(x: Operand, shape: int | tuple[int, ...], /) -> Result:
 
 
 def _inverse(axes: Any, ndim: int) -> Any:
-    return axes and tuple(np.argsort(normalize_axis_tuple(axes, ndim)).tolist())
+    if axes is None:
+        return None
+    return tuple(np.argsort(normalize_axis_tuple(axes, ndim)).tolist())  # the inverse permutation
 
 
 @op(lambda g, y, x, axes=None: transpose(g, _inverse(axes, x.ndim)))
-def transpose(x: Operand, axes: Sequence[int] | None = None, /) -> Result:
+def transpose(x: Operand, /, axes: Sequence[int] | None = None) -> Result:
     """Reorder the axes: axis axes[i] of x becomes axis i. Without `axes`, reverse them.
 
     >>> transpose(np.ones((2, 3))).shape
@@ -275,7 +270,7 @@ def transpose(x: Operand, axes: Sequence[int] | None = None, /) -> Result:
 
 
 @op(lambda g, y, x, shape: g)  # the walk adds up what was repeated
-def broadcast_to(x: Operand, shape: tuple[int, ...], /) -> Result:
+def broadcast_to(x: Operand, /, shape: tuple[int, ...]) -> Result:
     """Repeat along new leading axes, and along axes of length 1, up to this shape.
 
     >>> broadcast_to(np.array([1, 2]), (2, 2))
@@ -286,27 +281,13 @@ def broadcast_to(x: Operand, shape: tuple[int, ...], /) -> Result:
 
 
 @op(lambda g, y, x, dtype: g)  # the walk casts back
-def astype(x: Operand, dtype: Any, /) -> Result:
+def astype(x: Operand, /, dtype: Any) -> Result:
     """Convert to another dtype. A result of integers or booleans is not recorded.
 
     >>> astype(np.array([1.0, 2.0]), "float32").dtype
     dtype('float32')
     """
     return x.astype(dtype)
-
-
-def _home(x: Any) -> str:
-    return backend.name_of(x.data if isinstance(x, Variable) else x)
-
-
-@op(lambda g, y, x, name: to(g, _home(x)))
-def to(x: Operand, name: str, /) -> Result:
-    """Bring to a backend, "numpy" or "cupy"; the rates come back to where x is.
-
-    >>> to(np.array([1.0, 2.0]), "numpy")
-    array([1., 2.])
-    """
-    return backend.move(x, name)
 
 
 @op(lambda g, y, x, index: scatter(g, index, x.shape))
@@ -350,7 +331,7 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Result:
     for array in arrays:
         stop = start + array.shape[axis]
         piece = (*[slice(None)] * normalize_axis_index(axis, array.ndim), slice(start, stop))
-        vjps.append(lambda g, y, *arrays, piece=piece: g[piece])
+        vjps.append(lambda g, y, *arrays, piece=piece: g[piece])  # its own piece, bound now
         start = stop
     return op(*vjps)(concatenation)(*arrays)
 
@@ -375,7 +356,7 @@ def restore_axes(g: Any, x: Any, axis: Axis) -> Any:
     >>> restore_axes(np.ones(2), np.ones((2, 3)), axis=1).shape
     (2, 1)
     """
-    reduced = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    reduced = normalize_axis_tuple(axis, x.ndim) if axis is not None and x.ndim else range(x.ndim)
     return g.reshape(tuple(1 if i in reduced else length for i, length in enumerate(x.shape)))
 
 
@@ -390,7 +371,7 @@ def sum(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def _mean(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return broadcast_to(restore_axes(g * (y.size / x.size), x, axis), x.shape)
+    return broadcast_to(restore_axes(g * (y.size / (x.size or 1)), x, axis), x.shape)
 
 
 @op(_mean)

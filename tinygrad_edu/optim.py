@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.backend import Array
 from tinygrad_edu.state import matched
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.tensor import Tensor, leaves
 
 
 def _scaled(factor: float, array: Array) -> Array:
@@ -54,19 +54,7 @@ class SGD:
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        self.params = list(params)
-        if not self.params:
-            raise ValueError("there are no parameters: was a generator used up before?")
-        for place, param in enumerate(self.params):
-            if not isinstance(param, Tensor):
-                raise TypeError(f"params[{place}] is a {type(param).__name__}, not a Tensor")
-            if not param.requires_grad or param.operation is not None:
-                raise ValueError(
-                    f"params[{place}] is not a leaf that requires a gradient, so it gets none: "
-                    "make it with Tensor(…, requires_grad=True)"
-                )
-        if len(set(self.params)) < len(self.params):
-            raise ValueError("a parameter occurs twice, and would move twice")
+        self.params = leaves(params)
         self.lr = lr
 
     @property
@@ -118,8 +106,8 @@ class SGD:
 class Momentum(SGD):
     """Gradient descent with inertia: each step keeps a part λ of the last, m ← λm − ηg, θ ← θ + m.
 
-    So m is a weighted sum of all gradients so far, −η(g + λg′ + λ²g″ + …), where g′ is the gradient
-    one step ago; in a constant slope it grows to −ηg/(1 − λ).
+    So m is a weighted sum of all gradients so far, −η(gₜ + λgₜ₋₁ + λ²gₜ₋₂ + …); on a constant slope
+    it grows to −ηg/(1 − λ).
 
     Parameters
     ----------

@@ -9,21 +9,23 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import backend, ops
-from tinygrad_edu.core import Variable, op
+from tinygrad_edu.core import Variable, backward, op
 from tinygrad_edu.ops import Axis, Operand
 
 
 class Tensor(Variable):
     """An array that remembers how it was made, so that derivatives can be taken.
 
-    It has NumPy's operators, methods, broadcasting and dtypes. Each of them is an operation from
-    `tinygrad_edu.ops`, where its formula stands.
+    It has NumPy's operators and its most used methods, and follows NumPy's rules of broadcasting
+    and of dtypes. Each is an operation from `tinygrad_edu.ops`, where its formula stands. For
+    functions use those of this package: `tg.exp(x)`, not `np.exp(x)`.
 
     Parameters
     ----------
     data : array_like
-        Numbers, lists, an array, a Tensor, or any array that speaks DLPack (PyTorch's, JAX's). An
-        array is shared, not copied: do not write into it afterwards.
+        Numbers, lists, an array, a Tensor (of which only the value is taken), or any array that
+        speaks DLPack (PyTorch's, JAX's). An array is shared, not copied: do not write into it
+        afterwards.
     requires_grad : bool
         Whether to record what is made from this Tensor, so that it can receive a gradient.
     dtype : dtype, optional
@@ -54,6 +56,11 @@ class Tensor(Variable):
                 f"a Tensor holds real numbers, but was given {type(data).__name__} "
                 f"data, which make an array of dtype {array.dtype}"
             )
+        if not isinstance(requires_grad, bool):
+            raise TypeError(
+                f"requires_grad must be True or False, but is {requires_grad!r}; "
+                "dtype= goes by name"
+            )
         if requires_grad and array.dtype.kind != "f":
             raise TypeError(
                 f"only floating-point numbers have a gradient, and these are {array.dtype}: "
@@ -61,6 +68,35 @@ class Tensor(Variable):
             )
         super().__init__(array)
         self.requires_grad = requires_grad
+
+    def backward(self, gradient: Any = None) -> None:
+        """Add the gradient of this result to the `grad` of every leaf that it was made from.
+
+        Gradients *add up* over calls, because a parameter may feed several losses. So clear them
+        (`optimizer.zero_grad()`) before each update. The history stays: a second call works.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The rates to start from, in this result's shape. Not needed for a single number: it
+            starts from 1.
+
+        Raises
+        ------
+        ValueError
+            If nothing was recorded; if `gradient` is missing, or has another shape.
+        RuntimeError
+            If an operand's value was replaced after it was used. In that case no `grad` has
+            changed.
+
+        Examples
+        --------
+        >>> x = Tensor(3.0, requires_grad=True)
+        >>> (x * x + x).backward()
+        >>> x.grad
+        Tensor(7., dtype=float64)
+        """
+        backward(self, gradient)
 
     # ── What it is ───────────────────────────────────────────────────────────────────────────────
 
@@ -159,6 +195,12 @@ class Tensor(Variable):
     def __float__(self) -> float:
         return float(self.item())
 
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __format__(self, specification: str) -> str:
+        return format(self.item(), specification) if specification else repr(self)
+
     # ── Operators ────────────────────────────────────────────────────────────────────────────────
 
     def __add__(self, other: Operand) -> Tensor:
@@ -237,11 +279,17 @@ class Tensor(Variable):
     def __itruediv__(self, other: Operand) -> Tensor:
         return self._unless_leaf() / other
 
+    def __ipow__(self, other: Operand) -> Tensor:
+        return self._unless_leaf() ** other
+
+    def __imatmul__(self, other: Operand) -> Tensor:
+        return self._unless_leaf() @ other
+
     def _unless_leaf(self) -> Tensor:
         if self.requires_grad and self.operation is None:
             raise TypeError(
                 "an in-place operator on a leaf would put a new Tensor in its place: "
-                "use an optimizer, or w.data = w.data - …, to change its value"
+                "use an optimizer, or w.data = w.data - lr * w.grad.data, to change its value"
             )
         return self
 
@@ -265,8 +313,8 @@ class Tensor(Variable):
         return ops.astype(self, dtype)
 
     def to(self, name: str) -> Tensor:
-        """Bring to a backend; see `tinygrad_edu.to`."""
-        return ops.to(self, name)
+        """Bring to a backend, "numpy" or "cupy". Its gradient comes back to where it was."""
+        return _to(self, name)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """Add up the elements; see `tinygrad_edu.sum`."""
@@ -287,6 +335,48 @@ class Tensor(Variable):
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """Take the smallest element; see `tinygrad_edu.min`."""
         return ops.min(self, axis=axis, keepdims=keepdims)
+
+
+def _home(x: Any) -> str:
+    return backend.name_of(x.data if isinstance(x, Variable) else x)
+
+
+@op(lambda g, y, x, name: _to(g, _home(x)))
+def _to(x: Any, name: str) -> Any:
+    return backend.move(x, name)
+
+
+def leaves(params: Any) -> list[Tensor]:
+    """List the parameters, if they are leaves that a gradient can arrive at.
+
+    Raises
+    ------
+    TypeError
+        If one is not a Tensor.
+    ValueError
+        If there are none, one occurs twice, or one is not a leaf that requires a gradient.
+
+    Examples
+    --------
+    >>> len(leaves([Tensor(1.0, requires_grad=True)]))
+    1
+    """
+    if hasattr(params, "parameters"):
+        raise TypeError("params must be a list of Tensors: give module.parameters()")
+    params = [params] if isinstance(params, Tensor) else list(params)
+    if not params:
+        raise ValueError("there are no parameters: was a generator used up before?")
+    for place, param in enumerate(params):
+        if not isinstance(param, Tensor):
+            raise TypeError(f"params[{place}] is a {type(param).__name__}, not a Tensor")
+        if not param.requires_grad or param.operation is not None:
+            raise ValueError(
+                f"params[{place}] is not a leaf that requires a gradient, so it gets none: "
+                "make it with Tensor(…, requires_grad=True)"
+            )
+    if len(set(params)) < len(params):
+        raise ValueError("a parameter occurs twice, and would count twice")
+    return params
 
 
 def _one_argument(arguments: tuple[Any, ...]) -> Any:
