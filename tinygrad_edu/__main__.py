@@ -141,8 +141,8 @@ def describe(name: str, model: tg.nn.Module, dataset: tg.TensorDataset) -> str:
         verdict = "Not a critical point; the loss bends down in no direction."
     return (
         f"Where {name} stopped, the gradient has length {point.gradient_norm:.2g}, and the "
-        f"Hessian's {H.shape[0]}\n  eigenvalues go from {point.lowest:.2g} to {point.highest:.2g}.\n"
-        f"  {verdict}"
+        f"Hessian's {H.shape[0]}\n  eigenvalues go from {point.lowest:.2g} to "
+        f"{point.highest:.2g}.\n  {verdict}"
     )
 
 

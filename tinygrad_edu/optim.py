@@ -7,11 +7,12 @@ step is kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
 from tinygrad_edu.state import matched
 from tinygrad_edu.tensor import Tensor, leaves
@@ -78,15 +79,28 @@ class SGD:
 
         Parameters get *new* arrays; the old ones still belong to the histories that were recorded
         with them.
+
+        Raises
+        ------
+        ValueError
+            If a gradient is not of its parameter's shape, dtype and backend. Nothing has moved.
         """
         moved = []
-        for param in self.params:
-            if param.grad is not None:
-                # θ ← θ − ηg
-                change = _scaled(self.lr, param.grad.data)
-                moved.append((param, np.subtract(param.data, change, out=change)))
+        for _, param, g in self._gradients():
+            # θ ← θ − ηg
+            change = _scaled(self.lr, g)
+            moved.append((param, np.subtract(param.data, change, out=change)))
         for param, data in moved:
             param.data = data
+
+    def _gradients(self) -> Iterator[tuple[int, Tensor, Array]]:
+        # Each parameter that has a gradient, with its place and the gradient, which must fit.
+        for place, param in enumerate(self.params):
+            if param.grad is not None:
+                here, there = backend.describe(param.data), backend.describe(param.grad.data)
+                if here != there:
+                    raise ValueError(f"params[{place}] is {here}, but its gradient is {there}")
+                yield place, param, param.grad.data
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on from here, as `tinygrad_edu.save` takes it."""
@@ -159,15 +173,20 @@ class Momentum(SGD):
     def step(self) -> None:
         """Move every parameter that has a gradient; the m of the others stays, too."""
         moved = []
-        for place, (param, m) in enumerate(zip(self.params, self.m, strict=True)):
-            if param.grad is not None:
-                change = _scaled(self.lr, param.grad.data)
-                # m ← λm − ηg
-                m = _scaled(self.momentum, m)
-                m -= change
-                # θ ← θ + m, or θ ← θ + λm − ηg for Nesterov
-                step = self.momentum * m - change if self.nesterov else m
-                moved.append((place, param, m, np.add(param.data, step, out=change)))
+        for place, param, g in self._gradients():
+            m = self.m[place]
+            if backend.name_of(m) != backend.name_of(g):
+                raise ValueError(
+                    f"params[{place}] went to {backend.name_of(g)} after this optimizer was made: "
+                    "make it anew there"
+                )
+            change = _scaled(self.lr, g)
+            # m ← λm − ηg
+            m = _scaled(self.momentum, m)
+            m -= change
+            # θ ← θ + m, or θ ← θ + λm − ηg for Nesterov
+            step = self.momentum * m - change if self.nesterov else m
+            moved.append((place, param, m, np.add(param.data, step, out=change)))
         for place, param, m, data in moved:
             self.m[place] = m
             param.data = data
