@@ -307,3 +307,13 @@ def test_a_batch_is_read_from_the_file_when_it_is_needed(tmp_path):
     later.flush()
     (batch,) = next(batches)
     assert (batch.numpy() == 100).all()
+
+
+@pytest.mark.parametrize("lengths", [(2, 3), (3, 2)])
+def test_a_later_array_may_be_neither_longer_nor_shorter(lengths):
+    with pytest.raises(ValueError, match="arrays of one length"):
+        tg.TensorDataset(*(np.ones(length) for length in lengths))
+
+
+def test_a_batch_is_a_single_sample_unless_said():
+    assert len(tg.DataLoader(tg.TensorDataset(np.ones(5)))) == 5

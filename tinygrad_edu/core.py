@@ -195,7 +195,9 @@ def no_grad() -> Iterator[None]:
     try:
         yield
     finally:
-        _recording.reset(token)
+        # Where another task closes a generator, the switch is the other task's: leave it alone.
+        with contextlib.suppress(ValueError):
+            _recording.reset(token)
 
 
 # ── The walk back ────────────────────────────────────────────────────────────────────────────────

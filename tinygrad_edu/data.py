@@ -103,7 +103,7 @@ class DataLoader:
         self.batch_size = int(batch_size)
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.seed: int = np.random.SeedSequence(seed).entropy  # type: ignore[assignment]
+        self.seed = int(np.random.default_rng().integers(2**63) if seed is None else seed)
         self.epoch = 0
 
     def __len__(self) -> int:

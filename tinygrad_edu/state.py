@@ -89,8 +89,9 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        error.add_note(f"while saving {path}; what was there before is whole")
         raise
 
 
