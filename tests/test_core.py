@@ -122,14 +122,20 @@ def test_backward_needs_a_single_number():
         (leaf([1.0, 2.0]) * 2).backward()
 
 
+def test_backward_of_nothing_at_all_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(0,\) is not a single number"):
+        (leaf(np.zeros(0)) * 2).backward()
+
+
 def test_backward_needs_a_record():
     with pytest.raises(ValueError, match="nothing was recorded.*requires_grad=True"):
         (tg.Tensor(1.0) * 2).backward()
 
 
-def test_given_rates_must_fit():
-    with pytest.raises(ValueError, match=r"shape \(3,\), but the result \(2,\)"):
-        (leaf([1.0, 2.0]) * 2).backward([1.0, 2.0, 3.0])
+@pytest.mark.parametrize("rates", [[1.0, 2.0, 3.0], [1.0], 1.0])
+def test_given_rates_must_fit(rates):
+    with pytest.raises(ValueError, match=r"the rates have shape \(.*\), but the result \(2,\)"):
+        (leaf([1.0, 2.0]) * 2).backward(rates)
 
 
 def test_grad_takes_tensors_only():
@@ -336,12 +342,20 @@ def test_a_wrong_vjp_is_named_with_what_it_was_given():
     assert caught.value.__notes__[0].startswith("VJP 2 of <lambda> was given: float64 (2,)")
 
 
-def test_integers_get_no_gradient_even_if_asked_for():
-    x = tg.Tensor([1, 2])
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_integers_get_no_gradient_even_if_asked_for(dtype):
+    x = tg.Tensor([1, 0], dtype=dtype)
     x.requires_grad = True
-    with pytest.raises(TypeError, match="no gradient goes to int64.*dtype=float"):
+    with pytest.raises(TypeError, match=f"no gradient goes to {dtype}.*dtype=float"):
         (x * 1.5).sum().backward()
     assert x.grad is None
+
+
+def test_a_gradient_that_comes_through_a_narrower_dtype_is_widened():
+    x = leaf([1.0, 2.0])
+    (x.astype("float32") * 3).sum().backward()
+    assert x.grad.dtype == "float64"
+    assert x.grad.numpy().tolist() == [3, 3]
 
 
 def test_operations_take_arrays_and_give_arrays():
