@@ -15,8 +15,9 @@ from tinygrad_edu.ops import Axis, Operand, Result, exp, restore_axes
 
 
 def _weight(g: Any, y: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-    x, g = x.reshape((-1, x.shape[-1])).transpose(), g.reshape((-1, g.shape[-1]))
-    return x * g if len(g) == 1 else x @ g  # NumPy's @ is slow at a column times a row
+    rows = int(np.prod(x.shape[:-1]))
+    x, g = x.reshape((rows, x.shape[-1])).transpose(), g.reshape((rows, g.shape[-1]))
+    return x * g if rows == 1 else x @ g  # NumPy's @ is slow at a column times a row
 
 
 @op(lambda g, y, x, w, b=None: g @ w.transpose(), _weight, lambda g, y, x, w, b=None: g)
@@ -68,7 +69,7 @@ def logsumexp(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Resul
     >>> float(logsumexp(np.array([1000.0, 1000.0])))
     1000.6931471805599
     """
-    largest = np.max(x, axis=axis, keepdims=True)
+    largest = np.max(x, axis=axis, keepdims=True) * 1.0  # floating-point, also for integers
     largest = np.where(np.isfinite(largest), largest, 0)
     total = np.sum(np.exp(x - largest), axis=axis, keepdims=True)
     with np.errstate(divide="ignore"):  # log 0 = −∞ is right where every x is −∞
@@ -92,7 +93,7 @@ def softmax(x: Operand, /, axis: int = -1) -> Result:
     >>> softmax(np.array([0.0, 0.0, 1000.0]))
     array([0., 0., 1.])
     """
-    y = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    y = np.exp(x - np.max(x, axis=axis, keepdims=True) * 1.0)
     return y / np.sum(y, axis=axis, keepdims=True)
 
 
@@ -105,7 +106,8 @@ def log_softmax(x: Operand, /, axis: int = -1) -> Result:
     >>> log_softmax(np.array([0.0, 0.0, 1000.0]))
     array([-1000., -1000.,     0.])
     """
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    shifted = x - np.max(x, axis=axis, keepdims=True) * 1.0
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
 @op(lambda g, y, logits, labels: g * cross_entropy_slope(logits, labels))
@@ -150,7 +152,7 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
     if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
         low, high = labels.min(), labels.max()
         raise ValueError(f"labels must be from 0 to {logits.shape[1] - 1}, not {low} to {high}")
-    shifted = logits - logits.max(axis=1, keepdims=True)  # so that no exponential overflows
+    shifted = logits - logits.max(axis=1, keepdims=True) * 1.0  # so that no exponential overflows
     rows = np.arange(len(labels), like=labels)
     return np.mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels])
 
@@ -184,5 +186,4 @@ def mse_loss(prediction: Operand, target: Operand, /) -> Result:
     """
     if prediction.shape != target.shape:
         raise ValueError(f"mse_loss needs equal shapes, not {prediction.shape} and {target.shape}")
-    difference = prediction - target
-    return (difference * difference).mean()
+    return ((prediction - target) ** 2).mean()

@@ -174,8 +174,8 @@ def sigmoid(x: Operand, /) -> Result:
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    # For x < 0 this is eˣ/(1 + eˣ): no exponential overflows.
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+    # For x < 0 this is eˣ/(1 + eˣ): no exponential overflows. (0.0 makes integers floating-point.)
+    return np.exp(np.minimum(x, 0.0)) / (1 + np.exp(0.0 - np.abs(x)))
 
 
 # ── Choosing ─────────────────────────────────────────────────────────────────────────────────────
@@ -254,9 +254,7 @@ def reshape(x: Operand, /, shape: int | tuple[int, ...]) -> Result:
 
 
 def _inverse(axes: Any, ndim: int) -> Any:
-    if axes is None:
-        return None
-    return tuple(np.argsort(normalize_axis_tuple(axes, ndim)).tolist())  # the inverse permutation
+    return None if axes is None else tuple(np.argsort(normalize_axis_tuple(axes, ndim)).tolist())
 
 
 @op(lambda g, y, x, axes=None: transpose(g, _inverse(axes, x.ndim)))
@@ -386,7 +384,8 @@ def mean(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
 
 def _var(g: Any, y: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     # The mean moves with x, too, but as Σ(x − mean) = 0, that changes nothing.
-    return restore_axes(g * (2 / (x.size / y.size - ddof)), x, axis) * (x - mean(x, axis, True))
+    count = x.size / (y.size or 1)
+    return restore_axes(2 * g / (count - ddof), x, axis) * (x - mean(x, axis, True))
 
 
 @op(_var)
