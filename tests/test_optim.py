@@ -217,7 +217,7 @@ def test_a_step_that_fails_moves_nothing(optimizer):
     params[1].grad = tg.Tensor([1.0, 1.0, 1.0])
     failing = optimizer(params, lr=1)
     with pytest.raises(
-        ValueError, match=r"params\[1\] is float64 \(2,\), but its gradient is float64 \(3,\)"
+        ValueError, match=r"params\[1\] is float64 \(2,\).*, but its gradient is float64 \(3,\)"
     ):
         failing.step()
     assert [value(param) for param in params] == [[1, 2], [1, 2]]
