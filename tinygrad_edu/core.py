@@ -76,18 +76,16 @@ class Variable:
                  "operation", "operands", "parents", "parameters", "saved", "birth")  # fmt: skip
     # The history of y = operation(*operands, **parameters):
     operands: Sequence[Any]  # Variables that require a gradient; arrays and numbers that do not
-    parents: Sequence[Variable]  # the Variables among them
     parameters: dict[str, Any]
     saved: Sequence[Any]  # y and the operands as plain arrays, as they were: what the VJPs take
-    birth: int  # a serial number: 1 for the first step recorded, 2 for the next, …
 
     def __init__(self, data: Any) -> None:
         self.data = data
         self.requires_grad = False
         self.grad: Any = None
         self.operation: Operation | None = None
-        self.parents = ()
-        self.birth = 0
+        self.parents: Sequence[Variable] = ()  # the Variables among the operands
+        self.birth = 0  # of a step, its serial number: 1 for the first one recorded, 2, 3, …
 
 
 _births = itertools.count(1)

@@ -6,6 +6,7 @@ overflow, or a pass over a large array.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tinygrad_edu.ops import Axis, Operand, Result, exp, restore_axes
 
 
 def _weight(g: Any, y: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-    rows = int(np.prod(x.shape[:-1]))
+    rows = math.prod(x.shape[:-1])
     x, g = x.reshape((rows, x.shape[-1])).transpose(), g.reshape((rows, g.shape[-1]))
     return x * g if rows == 1 else x @ g  # NumPy's @ is slow at a column times a row
 
@@ -46,9 +47,9 @@ def linear(x: Operand, weight: Operand, bias: Operand = None, /) -> Result:
     array([[3.5],
            [3.5]])
     """
-    shapes = f"{x.shape}, {weight.shape} and {None if bias is None else bias.shape}"
     if x.shape[-1:] != weight.shape[:1] or (bias is not None and bias.shape != weight.shape[1:]):
-        raise ValueError(f"linear needs shapes (…, n), (n, m) and (m,), but was given {shapes}")
+        given = [x.shape, weight.shape] if bias is None else [x.shape, weight.shape, bias.shape]
+        raise ValueError(f"linear needs shapes (…, n), (n, m) and (m,), but was given {given}")
     y = x @ weight
     # The sum may take y's place, since y is ours alone: that saves an array.
     return y if bias is None else np.add(y, bias, out=y if y.dtype == bias.dtype else None)
@@ -154,7 +155,7 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
         raise ValueError(f"labels must be from 0 to {logits.shape[1] - 1}, not {low} to {high}")
     shifted = logits - logits.max(axis=1, keepdims=True) * 1.0  # so that no exponential overflows
     rows = np.arange(len(labels), like=labels)
-    return np.mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels])
+    return (np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]).mean()
 
 
 @op(lambda g, y, logits, labels: _through_softmax(g, softmax(logits)) / len(labels))

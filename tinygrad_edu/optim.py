@@ -97,10 +97,14 @@ class SGD:
         # Each parameter that has a gradient, with its place and the gradient, which must fit.
         for place, param in enumerate(self.params):
             if param.grad is not None:
-                here, there = backend.describe(param.data), backend.describe(param.grad.data)
-                if here != there:
+                data, g = param.data, param.grad.data
+                if (
+                    (data.shape, data.dtype) != (g.shape, g.dtype)
+                    or backend.name_of(data) != backend.name_of(g)
+                ):  # fmt: skip
+                    here, there = backend.describe(data), backend.describe(g)
                     raise ValueError(f"params[{place}] is {here}, but its gradient is {there}")
-                yield place, param, param.grad.data
+                yield place, param, g
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on from here, as `tinygrad_edu.save` takes it."""
