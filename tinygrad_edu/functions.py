@@ -169,7 +169,8 @@ def cross_entropy_slope(logits: Operand, labels: Operand, /) -> Result:
     """
     slope = softmax(logits)
     slope[np.arange(len(labels), like=labels), labels] -= 1
-    return slope / len(labels)
+    slope /= len(labels)
+    return slope
 
 
 def mse_loss(prediction: Operand, target: Operand, /) -> Result:
