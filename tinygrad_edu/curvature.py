@@ -420,8 +420,7 @@ def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> 
     norm = float((gradient * gradient).sum() ** 0.5)
     if not math.isfinite(norm):
         raise ValueError("the gradient is not finite here")
-    tol = float(np.finfo(H.dtype).eps ** 0.5) if tol is None else tol
-    tolerance = tol * float(np.abs(values).max())
+    tolerance = _tolerance(H, values, tol)
     lowest, highest = float(values[0]), float(values[-1])
     if norm > tolerance:
         kind = "not a critical point"
@@ -436,6 +435,12 @@ def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> 
     negative, positive = int((values < -tolerance).sum()), int((values > tolerance).sum())
     counts = (negative, n - negative - positive, positive) if n <= COUNTED else (None, None, None)
     return CriticalPoint(kind, lowest, highest, tolerance, norm, *counts)
+
+
+def _tolerance(H: Any, values: Host, tol: float | None) -> float:
+    # What counts as zero: tol·|λ|max, by default √ε·|λ|max.
+    relative = float(np.finfo(H.dtype).eps ** 0.5) if tol is None else tol
+    return relative * float(np.abs(values).max())
 
 
 def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> Array | None:
@@ -467,8 +472,7 @@ def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> 
     True
     """
     pairs = extreme_eigenpairs(H)
-    tol = float(np.finfo(H.dtype).eps ** 0.5) if tol is None else tol
-    if pairs.values[0] >= -tol * np.abs(pairs.values).max():
+    if pairs.values[0] >= -_tolerance(H, pairs.values, tol):
         return None
     u = pairs.vectors[:, 0] / float((pairs.vectors[:, 0] ** 2).sum() ** 0.5)
     if gradient is None and isinstance(H, HessianOperator):
