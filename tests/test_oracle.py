@@ -1,22 +1,14 @@
 """Whole networks agree with JAX in value, gradient and Hessian–vector product, to 1e-10."""
 
 import itertools
-import os
 
 import numpy as np
 import pytest
+from oracle import jax
 
 import tinygrad_edu as tg
 
-try:
-    import jax
-    import jax.numpy as jnp
-except ImportError:
-    if os.environ.get("TINYGRAD_EDU_ORACLE") == "required":
-        raise
-    pytest.skip("JAX is not installed", allow_module_level=True)
-
-jax.config.update("jax_enable_x64", True)
+jnp = jax.numpy
 TOLERANCE = 1e-10
 RANDOM = np.random.default_rng(1)
 

@@ -9,18 +9,11 @@ import os
 
 import numpy as np
 import pytest
+from oracle import jax
 
 import tinygrad_edu as tg
 
-try:
-    import jax
-    import jax.numpy as jnp
-except ImportError:
-    if os.environ.get("TINYGRAD_EDU_ORACLE") == "required":
-        raise
-    pytest.skip("JAX is not installed", allow_module_level=True)
-
-jax.config.update("jax_enable_x64", True)
+jnp = jax.numpy
 jax.config.update("jax_disable_most_optimizations", True)  # it compiles faster so
 TOLERANCE = 1e-8
 PROGRAMS = int(os.environ.get("TINYGRAD_EDU_PROGRAMS", "100"))
