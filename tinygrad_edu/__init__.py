@@ -55,6 +55,7 @@ from tinygrad_edu.ops import (
 from tinygrad_edu.optim import SGD, Momentum
 from tinygrad_edu.state import load, save
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.training import Score, evaluate, updates
 
 __version__ = "0.1.0"
 
@@ -68,10 +69,11 @@ __all__ = [  # noqa: RUF022 (in reading order)
     "linear", "logsumexp", "softmax", "log_softmax", "cross_entropy", "mse_loss",
     # NumPy or CuPy: backend.py
     "backend", "use",
-    # networks, data, optimizers: nn.py, state.py, data.py, datasets.py, optim.py
+    # networks, data, training: nn.py, state.py, data.py, datasets.py, optim.py, training.py
     "nn", "save", "load",
     "TensorDataset", "DataLoader", "datasets",
     "SGD", "Momentum",
+    "updates", "evaluate", "Score",
     # the Hessian: curvature.py
     "hvp", "hessian", "HessianOperator", "lanczos", "extreme_eigenpairs",
     "classify_critical_point", "escape_direction", "spectral_density",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -173,3 +174,35 @@ class Sequential(Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+def perceptron(
+    *sizes: int,
+    activation: Any = None,
+    seed: int | np.random.Generator | None = None,
+    dtype: Any = "float32",
+) -> Sequential:
+    """Make a multilayer perceptron: Linear layers of these sizes, an activation between each two.
+
+    Parameters
+    ----------
+    *sizes : int
+        The inputs, the units of each hidden layer, the outputs.
+    activation : Module or callable
+        ReLU, if not given.
+    seed, dtype
+        As for `Linear`; an integer seeds one generator for all the layers.
+
+    Examples
+    --------
+    >>> perceptron(64, 32, 10, seed=0)
+    Sequential(layers.0.weight (64, 32), layers.0.bias (32,),
+               layers.2.weight (32, 10), layers.2.bias (10,))
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"a perceptron needs its inputs and its outputs, but got {sizes}")
+    generator = np.random.default_rng(seed)
+    layers: list[Any] = []
+    for inputs, outputs in itertools.pairwise(sizes):
+        layers += [Linear(inputs, outputs, generator, dtype), activation or ReLU()]
+    return Sequential(*layers[:-1])  # the scores themselves are not cut off
