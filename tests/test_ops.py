@@ -104,10 +104,10 @@ CASES = {
         (ops.matmul, [RANDOM.normal(size=3), RANDOM.normal(size=(2, 3, 2))]),
     ],
     "linear": [
-        (functions.linear, [A, RANDOM.normal(size=(4, 2)), RANDOM.normal(size=2)]),
-        (functions.linear, [A, RANDOM.normal(size=(4, 2))]),
-        (functions.linear, [ROW, RANDOM.normal(size=(4, 2)), RANDOM.normal(size=2)]),
-        (functions.linear, [RANDOM.normal(size=(2, 2, 4)), RANDOM.normal(size=(4, 2)), [0.1, 0.2]]),
+        (ops.linear, [A, RANDOM.normal(size=(4, 2)), RANDOM.normal(size=2)]),
+        (ops.linear, [A, RANDOM.normal(size=(4, 2))]),
+        (ops.linear, [ROW, RANDOM.normal(size=(4, 2)), RANDOM.normal(size=2)]),
+        (ops.linear, [RANDOM.normal(size=(2, 2, 4)), RANDOM.normal(size=(4, 2)), [0.1, 0.2]]),
     ],
     "logsumexp": [
         (functions.logsumexp, [A]),

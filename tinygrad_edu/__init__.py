@@ -20,7 +20,6 @@ from tinygrad_edu.curvature import (
 from tinygrad_edu.data import DataLoader, TensorDataset
 from tinygrad_edu.functions import (
     cross_entropy,
-    linear,
     log_softmax,
     logsumexp,
     mse_loss,
@@ -33,6 +32,7 @@ from tinygrad_edu.ops import (
     concatenate,
     cos,
     exp,
+    linear,
     log,
     matmul,
     max,

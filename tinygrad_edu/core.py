@@ -25,14 +25,11 @@ formulas are in `ops.py`. `tensor.py` makes a Variable look like a NumPy array: 
 `multiply(x, x)`. That is the Tensor you use.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -127,7 +124,7 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
     """
 
     def decorate(function: Function) -> Function:
-        operation = Operation(function.__name__, vjps)
+        operation = Operation(function.__name__.lstrip("_"), vjps)
 
         @functools.wraps(function)
         def apply(*operands: Any, **parameters: Any) -> Any:
@@ -353,13 +350,13 @@ def _history(outputs: Iterable[Variable]) -> list[Variable]:
             if parent not in found:
                 found[parent] = None
                 stack.append(parent)
-    return sorted(found, key=attrgetter("birth"))
+    return sorted(found, key=lambda variable: variable.birth)
 
 
 def _unbroadcast(share: Any, shape: tuple[int, ...]) -> Any:
     # Broadcasting uses one number in many places. Each is a path to it, and paths are added.
     new = share.ndim - len(shape)
-    stretched = (new + axis for axis, length in enumerate(shape) if length == 1)
+    stretched = [new + axis for axis, length in enumerate(shape) if length == 1]
     return share.sum(axis=(*range(new), *stretched)).reshape(shape)
 
 

@@ -1,58 +1,15 @@
-"""The functions that networks are made of: the affine map, the softmax, the losses.
+"""The functions that networks end in: the softmax and the losses.
 
 Each could be composed from `ops.py`. They are operations of their own where that avoids an
 overflow, or a pass over a large array.
 """
 
-from __future__ import annotations
-
-import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core import op
 from tinygrad_edu.ops import Axis, Operand, Result, exp, restore_axes
-
-
-def _weight(g: Any, y: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-    rows = math.prod(x.shape[:-1])
-    x, g = x.reshape((rows, x.shape[-1])).transpose(), g.reshape((rows, g.shape[-1]))
-    return x * g if rows == 1 else x @ g  # NumPy's @ is slow at a column times a row
-
-
-@op(lambda g, y, x, w, b=None: g @ w.transpose(), _weight, lambda g, y, x, w, b=None: g)
-def linear(x: Operand, weight: Operand, bias: Operand = None, /) -> Result:
-    """Apply an affine map to each row: y = xW + b (Giles 2008, §2.2).
-
-    Parameters
-    ----------
-    x : (..., n) Tensor or array
-    weight : (n, m) Tensor or array
-        PyTorch stores its transpose.
-    bias : (m,) Tensor or array, optional
-
-    Returns
-    -------
-    (..., m) Tensor or array
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit.
-
-    Examples
-    --------
-    >>> linear(np.ones((2, 3)), np.ones((3, 1)), np.array([0.5]))
-    array([[3.5],
-           [3.5]])
-    """
-    if x.shape[-1:] != weight.shape[:1] or (bias is not None and bias.shape != weight.shape[1:]):
-        given = [x.shape, weight.shape] if bias is None else [x.shape, weight.shape, bias.shape]
-        raise ValueError(f"linear needs shapes (…, n), (n, m) and (m,), but was given {given}")
-    y = x @ weight
-    # The sum may take y's place, since y is ours alone: that saves an array.
-    return y if bias is None else np.add(y, bias, out=y if y.dtype == bias.dtype else None)
 
 
 def _log_sum_exp(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -111,7 +68,6 @@ def log_softmax(x: Operand, /, axis: int = -1) -> Result:
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
-@op(lambda g, y, logits, labels: g * cross_entropy_slope(logits, labels))
 def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
     """Compute the loss for classes: the mean over a batch of −log(softmax of the right class).
 
@@ -143,6 +99,12 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
     >>> float(cross_entropy(np.array([[0.0, 0.0], [0.0, 1e4]]), np.array([0, 1])))
     0.34657359027997264
     """
+    return _cross_entropy(logits, labels, [])
+
+
+@op(lambda g, y, logits, labels, found: g * cross_entropy_slope(logits, labels, *found))
+def _cross_entropy(logits: Operand, labels: Operand, found: list[Any], /) -> Result:
+    # Puts the softmax into `found`, so that the slope need not compute it again.
     if logits.ndim != 2 or not hasattr(labels, "shape") or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"cross_entropy needs logits of shape (B, C) and labels of shape (B,), but was given "
@@ -153,23 +115,28 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
     if labels.size and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
         low, high = labels.min(), labels.max()
         raise ValueError(f"labels must be from 0 to {logits.shape[1] - 1}, not {low} to {high}")
-    shifted = logits - logits.max(axis=1, keepdims=True) * 1.0  # so that no exponential overflows
-    rows = np.arange(len(labels), like=labels)
-    return (np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]).mean()
+    scores = logits.T.copy()  # a row for each class: NumPy is slow along short rows
+    scores = scores - scores.max(axis=0) * 1.0  # so that no exponential overflows
+    exponentials = np.exp(scores)
+    totals = exponentials.sum(axis=0)
+    found.append((exponentials / totals).T)
+    right = scores[labels, np.arange(len(labels), like=labels)]
+    return (np.log(totals) - right).sum() / len(labels)
 
 
-@op(lambda g, y, logits, labels: _through_softmax(g, softmax(logits)) / len(labels))
-def cross_entropy_slope(logits: Operand, labels: Operand, /) -> Result:
+@op(lambda g, y, logits, labels, found=None: _through_softmax(g, softmax(logits)) / len(labels))
+def cross_entropy_slope(logits: Operand, labels: Operand, found: Operand = None, /) -> Result:
     """Compute the slope of `cross_entropy`: (softmax − [1 at the right class, else 0])/B.
+
+    The softmax need not be computed if it was `found` before.
 
     Examples
     --------
     >>> cross_entropy_slope(np.array([[0.0, 0.0]]), np.array([1]))
     array([[ 0.5, -0.5]])
     """
-    slope = softmax(logits)
-    slope[np.arange(len(labels), like=labels), labels] -= 1
-    slope /= len(labels)
+    slope = (softmax(logits) if found is None else found) / len(labels)
+    slope[np.arange(len(labels), like=labels), labels] -= 1 / max(len(labels), 1)
     return slope
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.backend import Array
-from tinygrad_edu.functions import linear
 from tinygrad_edu.state import matched
 from tinygrad_edu.tensor import Tensor
 
@@ -127,7 +126,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         """Compute xW + b."""
-        return linear(x, self.weight, self.bias)
+        return ops.linear(x, self.weight, self.bias)
 
 
 class ReLU(Module):

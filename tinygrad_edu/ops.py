@@ -17,8 +17,6 @@ linear maps, and the VJP of a linear map is its transpose.
 Some names are those of Python's own functions, as in NumPy: here `sum` and `max` mean ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -434,19 +432,22 @@ def _swapped(x: Any) -> Any:
     return x.transpose((*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _left(g: Any, y: Any, a: Any, b: Any, *bias: Any) -> Any:
     if b.ndim == 1:
         return g[..., None] * b
     return (g[..., None, :] if a.ndim == 1 else g) @ _swapped(b)
 
 
-def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _right(g: Any, y: Any, a: Any, b: Any, *bias: Any) -> Any:
     if a.ndim == 1:
         return g * a if b.ndim == 1 else a[:, None] * g[..., None, :]
-    return (_swapped(a) @ g[..., None])[..., 0] if b.ndim == 1 else _swapped(a) @ g
+    if b.ndim == 1:
+        return (_swapped(a) @ g[..., None])[..., 0]
+    # NumPy's @ is slow at a column times a row.
+    return _swapped(a) * g if g.shape[-2] == 1 else _swapped(a) @ g
 
 
-@op(_matmul_left, _matmul_right)
+@op(_left, _right)
 def matmul(a: Operand, b: Operand, /) -> Result:
     """Multiply matrices, stacks of them, or vectors, as NumPy's `@` (Giles 2008, §2.2).
 
@@ -454,3 +455,37 @@ def matmul(a: Operand, b: Operand, /) -> Result:
     array([[11.]])
     """
     return a @ b
+
+
+@op(_left, _right, lambda g, y, x, weight, bias=None: g)
+def linear(x: Operand, weight: Operand, bias: Operand = None, /) -> Result:
+    """Apply an affine map to each row: y = xW + b (Giles 2008, §2.2).
+
+    Parameters
+    ----------
+    x : (..., n) Tensor or array
+    weight : (n, m) Tensor or array
+        PyTorch stores its transpose.
+    bias : (m,) Tensor or array, optional
+
+    Returns
+    -------
+    (..., m) Tensor or array
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> linear(np.ones((2, 3)), np.ones((3, 1)), np.array([0.5]))
+    array([[3.5],
+           [3.5]])
+    """
+    if x.shape[-1:] != weight.shape[:1] or (bias is not None and bias.shape != weight.shape[1:]):
+        given = [x.shape, weight.shape] if bias is None else [x.shape, weight.shape, bias.shape]
+        raise ValueError(f"linear needs shapes (…, n), (n, m) and (m,), but was given {given}")
+    y = x @ weight
+    # The sum may take y's place, since y is ours alone: that saves an array.
+    return y if bias is None else np.add(y, bias, out=y if y.dtype == bias.dtype else None)

@@ -98,10 +98,7 @@ class SGD:
         for place, param in enumerate(self.params):
             if param.grad is not None:
                 data, g = param.data, param.grad.data
-                if (
-                    (data.shape, data.dtype) != (g.shape, g.dtype)
-                    or backend.name_of(data) != backend.name_of(g)
-                ):  # fmt: skip
+                if (data.shape, data.dtype, type(data)) != (g.shape, g.dtype, type(g)):
                     here, there = backend.describe(data), backend.describe(g)
                     raise ValueError(f"params[{place}] is {here}, but its gradient is {there}")
                 yield place, param, g
