@@ -112,6 +112,37 @@ def test_host_arrays_go_to_the_device_when_a_tensor_is_made_of_them():
     assert tg.backend.name_of(tg.Tensor(3.0).data) == "cupy"
 
 
+@needs_cupy
+def test_a_label_that_is_no_class_makes_the_loss_nan():
+    loss = tg.cross_entropy(tg.Tensor(np.zeros((2, 3))), tg.Tensor([1, 3]))
+    assert np.isnan(loss.item())
+
+
+@pytest.mark.parametrize("make", [tg.SGD, tg.Momentum])
+def test_a_training_step_never_waits_for_the_gpu(make, monkeypatch, request):
+    if request.config.getoption("--backend") != "stand-in":
+        pytest.skip("only the stand-in can be watched")
+    model = tg.nn.perceptron(64, 8, 10, seed=0)
+    train, _ = tg.datasets.digits()
+    steps = tg.updates(
+        lambda images, labels: tg.cross_entropy(model(images), labels),
+        tg.DataLoader(train, 16, shuffle=True, seed=0),
+        make(model.parameters(), 0.1),
+    )
+    next(steps)
+
+    def waits(*_):
+        raise AssertionError("the host waited for a result")
+
+    device_array = type(tg.Tensor(0.0).data)
+    with monkeypatch.context() as patch:
+        for method in ("__bool__", "__int__", "__float__", "__index__", "get", "item", "tolist"):
+            patch.setattr(device_array, method, waits)
+        loss, *_ = next(steps)
+        with pytest.raises(AssertionError, match="waited"):
+            loss.item()  # asked for
+
+
 @pytest.mark.host
 class TestStandIn:
     """The stand-in refuses what CuPy refuses."""
@@ -147,6 +178,9 @@ class TestStandIn:
     def test_it_mixes_with_no_array_of_the_host(self, cupy, mix):
         with pytest.raises((TypeError, ValueError)):
             mix(cupy.zeros(3), np.zeros(3))
+
+    def test_an_index_outside_wraps_around(self, cupy):
+        assert cupy.arange(3)[cupy.asarray([4])].tolist() == [1]
 
     def test_numbers_are_welcome_and_reductions_are_arrays(self, cupy):
         x = cupy.arange(3.0)

@@ -239,8 +239,6 @@ def test_softmax_and_logsumexp_do_not_overflow():
         (lambda: tg.mse_loss(tg.Tensor(A), tg.Tensor(ROW)), ValueError, r"\(3, 4\) and \(4,\)"),
         (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor(A)), ValueError, r"one-hot.*argmax"),
         (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor(ROW[:3])), TypeError, "float64"),
-        (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor([0, 1, 4])), ValueError, "0 to 3.* 4"),
-        (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor([0, -1, 3])), ValueError, "-1 to 3"),
         (lambda: tg.Tensor(A) @ tg.Tensor(B), ValueError, r"matmul was given.*\(3, 4\)"),
         (lambda: tg.Tensor(A) + tg.Tensor(ROW[:3]), ValueError, r"\(3,4\) \(3,\)"),
         (lambda: tg.Tensor(A).reshape(5, 2), ValueError, r"size 12 into shape \(5, ?2\)"),
@@ -252,3 +250,10 @@ def test_softmax_and_logsumexp_do_not_overflow():
 def test_errors_say_what_was_given(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.host  # on a GPU the loss is NaN: see test_backend.py
+@pytest.mark.parametrize("wrong", [-1, 4])
+def test_a_label_that_is_no_class_is_named(wrong):
+    with pytest.raises(ValueError, match=f"labels must be 0 to 3, not {wrong}"):
+        tg.cross_entropy(tg.Tensor(A), tg.Tensor([0, wrong, 3]))

@@ -68,10 +68,10 @@ class ndarray(NDArrayOperatorsMixin):
         return result if function.__name__ in ON_HOST else _outside(result)
 
     def __getitem__(self, index):
-        return ndarray(self._array[_inside(index)])
+        return ndarray(self._array[_wrapped(_inside(index), self.shape)])
 
     def __setitem__(self, index, value):
-        self._array[_inside(index)] = _inside(value)
+        self._array[_wrapped(_inside(index), self.shape)] = _inside(value)
 
     def __len__(self):
         return len(self._array)
@@ -105,6 +105,16 @@ class ndarray(NDArrayOperatorsMixin):
 
     def tolist(self):
         return self._array.tolist()
+
+
+def _wrapped(index, shape):
+    """Let integer arrays that point outside wrap around: CuPy raises no error for them."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(
+        isinstance(part, np.ndarray) and part.ndim and part.dtype.kind in "iu" for part in parts
+    ):
+        return tuple(part % max(length, 1) for part, length in zip(parts, shape))
+    return index
 
 
 def _inside_options(options):
