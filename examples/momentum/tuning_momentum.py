@@ -205,7 +205,7 @@ def draw_costs():
         left.loglog(1 / (1 - best_momentum[κ]), heavy, "o", color="C1")
         left.text(0.75, sgd, f"κ = {κ:,}\n{sgd} → {heavy}", ha="right", va="center")
     left.text(1.4, table[10_000][0], "SGD", color="C0", va="center")
-    left.text(36, 660, "Momentum", color="C1", va="bottom")
+    left.text(9, 1000, "Momentum", color="C1")
     left.set(xlim=(0.03, 300), xticks=(1, 10, 100), xlabel="1/(1 − λ)", ylabel="steps, in a ravine")
     left.minorticks_off()
     steps = np.array([[grid[momentum, lr] for lr in RATES] for momentum in LAMBDAS])
