@@ -262,9 +262,9 @@ evidence.report(
     slide="no numbers",
     ours=f"fall of the loss in one update, mortar − gun: {by_update} at η = {lr}, of "
     f"{np.mean(first[mortar]):.2f}; {at_best} at the best η of each",
-    rule="reproduced if the 95 % interval at equal η lies above 0, contradicted if below; not seen "
-    "if it includes 0",
-    verdict=evidence.judge(by_update),
+    rule="reproduced if the 95 % interval at equal η lies above 0; not seen if it includes 0; "
+    "contradicted if it lies below, or if the mortar's own update raises the loss somewhere",
+    verdict=evidence.judge(by_update) if min(first[mortar]) > 0 else "contradicted",
     caveat="by little, unless η is large: the scatter of the gradients counts by η² only",
 )
 evidence.report(
