@@ -44,15 +44,12 @@ full = parser.parse_known_args()[0].full
 # %%
 if full:
     train_set, test_set = tg.datasets.fashion_mnist()
-    batch_sizes, network, epochs, equal_updates = (
-        (10, 100, 1000, 10_000, 60_000),
-        (784, 64, 10),
-        5,
-        150,
-    )
+    batch_sizes, network = (10, 100, 1000, 10_000, 60_000), (784, 64, 10)
+    epochs, equal_updates = 5, 150
 else:
     train_set, test_set = tg.datasets.digits()
-    batch_sizes, network, epochs, equal_updates = (8, 32, 128, 512, 1437), (64, 64, 10), 10, 300
+    batch_sizes, network = (8, 32, 128, 512, 1437), (64, 64, 10)
+    epochs, equal_updates = 10, 300
 COMMON_RATE = 0.1
 RATES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 TUNING_SEEDS, SEEDS = range(100, 103), range(12)
@@ -113,16 +110,10 @@ for name, accuracies in results.items():
 
 # %%
 SLIDE_B = (1, 10, 100, 1000, 10_000, 60_000)
-SLIDE = {
-    "MNIST": (
-        (0.982, 0.991, 0.992, 0.985, 0.955, 0.838),
-        (0.991, 0.993, 0.992, 0.990, 0.970, 0.871),
-    ),
-    "CIFAR-10": (
-        (0.580, 0.560, 0.438, 0.433, 0.398, 0.297),
-        (0.611, 0.551, 0.458, 0.426, 0.438, 0.333),
-    ),
-}
+SLIDE = {  # training, validation
+    "MNIST": ((0.982, 0.991, 0.992, 0.985, 0.955, 0.838), (0.991, 0.993, 0.992, 0.990, 0.970, 0.871)),
+    "CIFAR": ((0.580, 0.560, 0.438, 0.433, 0.398, 0.297), (0.611, 0.551, 0.458, 0.426, 0.438, 0.333)),
+}  # fmt: skip
 
 
 def draw_accuracies():
