@@ -20,6 +20,7 @@ from itertools import islice
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.animation import FuncAnimation
+from tqdm import tqdm
 
 import tinygrad_edu as tg
 from tinygrad_edu import evidence
@@ -161,7 +162,8 @@ evidence.save("rolling_ball_four", draw_four)
 
 # %%
 starts, momenta = np.arange(4.0, 9.01, 0.25), np.arange(0.5, 0.981, 0.01)
-cleared = np.array([next(islice(roll(starts, λ), 1000, None)) < TOP for λ in momenta])
+ends = [next(islice(roll(starts, λ), 1000, None)) for λ in tqdm(momenta, desc="every start and λ")]
+cleared = np.array(ends) < TOP
 
 
 def threshold(start):
