@@ -1,0 +1,194 @@
+"""The examples: every claim is judged, and a planted bug overturns the verdict."""
+
+import doctest
+import importlib.util
+import json
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import evidence
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+if not EXAMPLES.exists():
+    pytest.skip("the examples are not part of this package", allow_module_level=True)
+
+SCRIPTS = sorted(EXAMPLES.glob("*/*.py"))
+EXPECTED = json.loads((EXAMPLES / "expected.json").read_text(encoding="utf-8"))
+pytestmark = [pytest.mark.host, pytest.mark.filterwarnings("default")]
+
+
+def module(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def run_all():
+    return module("run_all")
+
+
+# ── The pages ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+class TestScript:
+    def test_is_a_page_with_a_title_and_a_verdict(self, script):
+        cells = module("cells").split(script.read_text(encoding="utf-8"))
+        assert cells[0][0] == "markdown"
+        assert cells[0][2].startswith("# ")
+        assert cells[-1][0] == "code"
+        assert "evidence.report(" in cells[-1][2]
+
+    def test_is_short(self, script):
+        lines = script.read_text(encoding="utf-8").splitlines()
+        code = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        assert len(code) <= 160
+
+    def test_says_what_would_overturn_each_verdict(self, script):
+        source = script.read_text(encoding="utf-8")
+        assert len(re.findall(r"\brule=", source)) == source.count("evidence.report(")
+        assert not re.search(r'verdict="', source)  # computed, never written in
+
+    def test_is_listed(self, script):
+        page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+        assert f"({script.parent.name}/{script.name})" in page
+
+
+def test_every_row_of_the_notes_has_a_verdict():
+    rows = {str(number) for number in range(1, 33)} | {"16b", "27b", "27c", "D1", "D2", "D3", "D4"}
+    assert rows <= {re.sub(r"(?<=\d)[a-z]+$", "", claim) for claim in EXPECTED} | set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", ["cells", "run_all"])
+def test_what_the_runner_shows_is_true(name):
+    assert doctest.testmod(module(name)).failed == 0
+
+
+def test_a_failing_cell_is_named_by_file_and_line(tmp_path):
+    script = tmp_path / "bad.py"
+    script.write_text("# %% [markdown]\n# # Bad\n\n# %%\nx = 1\nraise KeyError(x)\n")
+    with pytest.raises(KeyError) as caught:
+        module("cells").run(script, tmp_path)
+    last = caught.traceback[-1]
+    assert (str(last.path), last.lineno + 1) == (str(script), 6)
+
+
+# ── The ledger ───────────────────────────────────────────────────────────────────────────────────
+
+
+def claim(name, verdict, timing=False):
+    return {"claim": name, "verdict": verdict, "timing": timing}
+
+
+def test_the_ledger_objects_to_another_verdict_a_missing_one_and_one_too_many(run_all):
+    expected = {"1": "reproduced", "2": "definition"}
+    both = [claim("1", "reproduced"), claim("2", "definition")]
+    assert run_all.differences(both, expected) == []
+    assert run_all.differences([claim("1", "not seen"), both[1]], expected) == [
+        "claim 1: not seen, but expected was reproduced"
+    ]
+    assert run_all.differences(both[:1], expected) == ["claim 2 was not judged"]
+    assert run_all.differences([*both, both[0]], expected) == ["claim 1 was judged 2 times"]
+    assert run_all.differences([*both, claim("3", "reproduced")], expected) == [
+        "claim 3: reproduced, but expected was None"
+    ]
+
+
+def test_a_verdict_about_time_is_reported_and_never_enforced(run_all):
+    assert run_all.differences([claim("6", "not seen", timing=True)], {"6": "reproduced"}) == []
+
+
+def test_a_result_is_kept_until_the_script_changes(run_all, tmp_path):
+    script, folder = tmp_path / "count.py", tmp_path / "result"
+    script.write_text(f"# %%\nopen({str(tmp_path / 'runs')!r}, 'a').write('x')\n")
+    assert [run_all.run(script, folder) for _ in range(2)] == ["", ""]
+    assert (tmp_path / "runs").read_text() == "x"
+    script.write_text(script.read_text() + "print(1)\n")
+    assert run_all.run(script, folder) == ""
+    assert (tmp_path / "runs").read_text() == "xx"
+    script.write_text("# %%\nraise SystemExit('no data')\n")
+    assert "no data" in run_all.run(script, folder)
+    assert "no data" in run_all.run(script, folder)  # a failure is not kept
+
+
+# ── Planted bugs ─────────────────────────────────────────────────────────────────────────────────
+
+
+def verdicts(script, monkeypatch, folder):
+    """Run a script, without its figures, and return the verdicts."""
+    monkeypatch.setenv("TINYGRAD_EDU_OUTPUT", str(folder))
+    monkeypatch.setattr(evidence, "save", lambda *_: None)
+    monkeypatch.setattr("sys.argv", [script])
+    (path,) = EXAMPLES.glob(f"*/{script}.py")
+    runpy.run_path(str(path), run_name="__main__")
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("claim-*.json")]
+    return {record["claim"]: record["verdict"] for record in records}
+
+
+def momentum_step(new_m, nesterov=True):
+    """Return a Momentum.step with another formula for m."""
+
+    def step(self):
+        for place, parameter in enumerate(self.params):
+            g = parameter.grad.data
+            m = np.asarray(new_m(self.m[place], g, self.momentum, self.lr))
+            self.m[place] = m
+            ahead = self.nesterov and nesterov
+            change = self.momentum * m - self.lr * g if ahead else m
+            parameter.data = np.asarray(parameter.data + change)
+
+    return step
+
+
+def climb(self):
+    for parameter in self.params:
+        parameter.data = np.asarray(parameter.data + self.lr * parameter.grad.data)
+
+
+def swapped_pairs(first, second, honest=evidence.paired_interval):
+    return honest(second, first)
+
+
+MOMENTUM = tg.Momentum, "step"
+PLANTS = {
+    "momentum pulls back": (*MOMENTUM, momentum_step(lambda m, g, λ, η: -λ * m - η * g)),
+    "momentum is an average": (
+        *MOMENTUM,
+        momentum_step(lambda m, g, λ, η: λ * m - (1 - λ) * η * g),
+    ),
+    "no momentum": (*MOMENTUM, momentum_step(lambda m, g, λ, η: -η * g)),
+    "no look-ahead": (*MOMENTUM, momentum_step(lambda m, g, λ, η: λ * m - η * g, nesterov=False)),
+    "SGD climbs": (tg.SGD, "step", climb),
+    "swapped treatments": (evidence, "paired_interval", swapped_pairs),
+}
+OVERTURNED = [
+    ("parallelogram", "momentum pulls back", "23"),
+    ("parallelogram", "SGD climbs", "21"),
+    ("weighted_sum", "momentum pulls back", "24"),
+    ("weighted_sum", "momentum is an average", "25"),
+    ("conventions", "momentum pulls back", "27b"),
+    ("conventions", "no look-ahead", "27b"),
+    ("rolling_ball", "no momentum", "20"),
+    ("rolling_ball", "momentum pulls back", "27"),
+    pytest.param("tuning_momentum", "no momentum", "26", marks=pytest.mark.long),
+    pytest.param("effective_rate", "swapped treatments", "27c", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize(("script", "plant", "claim"), OVERTURNED)
+def test_a_planted_bug_overturns_the_verdict(script, plant, claim, monkeypatch, tmp_path):
+    monkeypatch.setattr(*PLANTS[plant])
+    assert verdicts(script, monkeypatch, tmp_path)[claim] != EXPECTED[claim]
+
+
+@pytest.mark.parametrize("script", ["parallelogram", "weighted_sum"])
+def test_without_a_plant_the_verdicts_are_the_expected_ones(script, monkeypatch, tmp_path):
+    found = verdicts(script, monkeypatch, tmp_path)
+    assert found == {claim: EXPECTED[claim] for claim in found}
