@@ -29,7 +29,7 @@ from tinygrad_edu import evidence
 # the gradients of single images are not zero: only their mean is.
 
 # %%
-SEEDS = range(12)
+SEEDS = range(200, 212)
 generator = np.random.default_rng(12345)  # for the data, the same in every run
 x = generator.normal(size=20)
 LINE = tg.TensorDataset(x, x + generator.normal(scale=0.3, size=20))
@@ -46,27 +46,30 @@ def autoencoder_loss(w, x):
     return ((x - (x @ w).reshape((-1, 1)) * w) ** 2).sum(axis=1).mean()
 
 
-SADDLES = {
-    "slide": (line_loss, LINE, np.array([0.0, 0.0])),
-    "autoencoder": (autoencoder_loss, DIGITS, np.array([0.0, 1.0])),
+BEST = (LINE.arrays[1] @ x / (x @ x)) ** 0.5
+SADDLES = {  # the loss, the data, a saddle and a minimum
+    "slide": (line_loss, LINE, np.array([0.0, 0.0]), np.array([BEST, BEST])),
+    "autoencoder": (autoencoder_loss, DIGITS, np.array([0.0, 1.0]), np.array([1.0, 0.0])),
 }
 
 
 def hessian_at(name, point):
     """Return the Hessian of the loss on all the data."""
-    loss, data, _ = SADDLES[name]
+    loss, data, *_ = SADDLES[name]
     w = tg.Tensor(point, requires_grad=True)
     return tg.HessianOperator(lambda: loss(w, *data[:]), [w])
 
 
 ways_out = {}
-for name, (loss, data, saddle) in SADDLES.items():
+for name, (loss, data, saddle, _) in SADDLES.items():
     H = hessian_at(name, saddle)
     ways_out[name] = tg.escape_direction(H)
     w = tg.Tensor(saddle, requires_grad=True)
-    singles = [tg.grad(loss(w, *data[[i]]), w)[0].data for i in range(len(LINE))]
-    print(f"{name}: {tg.classify_critical_point(H, H.gradient)}; way out {ways_out[name].round(2)}")
-    print(f"    ‖g‖ of single samples: {np.linalg.norm(singles, axis=1).mean():.2g} on average")
+    single = tg.grad(loss(w, *data[:1]), w)[0].data
+    print(f"{name}: {tg.classify_critical_point(H, H.gradient)}")
+    print(
+        f"  way out {ways_out[name].round(2)}; ‖g‖ of the first sample {(single @ single) ** 0.5}"
+    )
 
 # %% [markdown]
 # ## Exactly on the ridge
@@ -79,7 +82,7 @@ for name, (loss, data, saddle) in SADDLES.items():
 # %%
 def train(name, start, lr, momentum=0.0, batch_size=10**6, seed=0):
     """Train from a start; yield w after each update, for as long as it is wanted."""
-    loss, data, _ = SADDLES[name]
+    loss, data, *_ = SADDLES[name]
     w = tg.Tensor(start, requires_grad=True)
     loader = tg.DataLoader(data, min(batch_size, len(data)), shuffle=True, seed=seed)
     for _ in tg.updates(lambda *batch: loss(w, *batch), loader, tg.Momentum([w], lr, momentum)):
@@ -87,21 +90,15 @@ def train(name, start, lr, momentum=0.0, batch_size=10**6, seed=0):
 
 
 LR, STEPS = 0.02, 5000
-WAYS = {
-    "GD": {"lr": LR},
-    "small batches": {"lr": LR, "batch_size": 1},
-    "momentum": {"lr": LR, "momentum": 0.9},
-    "both": {"lr": LR, "batch_size": 1, "momentum": 0.9},
-}
-left_ridge = {}
-for name, way in WAYS.items():
-    w = next(islice(train("slide", np.array([0.5, -0.5]), **way), STEPS, None))
-    left_ridge[name] = bool(abs(w.sum()) > 0.5)
-    print(f"{name}: after {STEPS} updates at ({w[0]:.1e}, {w[1]:.1e})")
+left_ridge = []
+for batch_size, momentum in ((20, 0.0), (1, 0.0), (20, 0.9), (1, 0.9)):
+    way = train("slide", np.array([0.5, -0.5]), LR, momentum, batch_size)
+    w = next(islice(way, STEPS, None))
+    left_ridge.append(bool(abs(w.sum()) > 0.5))
+    print(f"B = {batch_size:2}, λ = {momentum}: after {STEPS} updates ({w[0]:.1e}, {w[1]:.1e})")
 exact = train("autoencoder", np.array([0.0, 1.0]), LR)
 rounding = next(step for step, w in enumerate(exact, 1) if abs(w[0]) > 0.5)
-print(f"The autoencoder's saddle, from the very point: GD leaves after {rounding} updates, since")
-print("rounding to 16 digits is a little noise, too.")
+print(f"From the autoencoder's very saddle, rounding alone leads GD out in {rounding} updates.")
 
 # %% [markdown]
 # ## Near the saddle
@@ -111,28 +108,25 @@ print("rounding to 16 digits is a little noise, too.")
 # λ = 0.9 is ten times the rate: a larger η alone would have done much of that. So momentum is
 # compared three times: at the same η, at the same η/(1 − λ), and each method at 0.9 of its largest
 # stable rate, which at the minimum's highest curvature h is 2/h for GD and 2(1 + λ)/h for momentum.
+#
+# The rule, fixed before these seeds were run, says where the tools are claimed to help: small
+# batches where the batches' gradients are not zero, at the autoencoder's saddle; momentum at both
+# saddles, at the same η and at the largest.
+
 
 # %%
-MINIMA = {"slide": np.sqrt((LINE.arrays[0] @ LINE.arrays[1]) / (x @ x)) * np.ones(2)}
-MINIMA["autoencoder"] = np.array([1.0, 0.0])
-COMPARISONS = {
-    "small batches, same η": ("GD", "small batches"),
-    "momentum, same η": ("GD", "momentum"),
-    "momentum, same η/(1 − λ)": ("GD", "momentum at η/10"),
-    "momentum, each at its largest η": ("GD at its largest η", "momentum at its largest η"),
-}
-
-
 def ways_at(name):
-    """Return the settings to compare at this saddle."""
-    h = tg.extreme_eigenpairs(hessian_at(name, MINIMA[name])).values[-1]
+    """Return the settings to compare at this saddle: pairs of without a tool and with it."""
+    h = tg.extreme_eigenpairs(hessian_at(name, SADDLES[name][3])).values[-1]
+    gd, small = {"lr": LR}, {"lr": LR, "batch_size": 1 if name == "slide" else 32}
     return {
-        "GD": {"lr": LR},
-        "small batches": {"lr": LR, "batch_size": 1 if name == "slide" else 32},
-        "momentum": {"lr": LR, "momentum": 0.9},
-        "momentum at η/10": {"lr": LR / 10, "momentum": 0.9},
-        "GD at its largest η": {"lr": 0.9 * 2 / h},
-        "momentum at its largest η": {"lr": 0.9 * 2 * 1.9 / h, "momentum": 0.9},
+        "small batches": (gd, small),
+        "momentum, same η": (gd, {"lr": LR, "momentum": 0.9}),
+        "momentum, same η/(1 − λ)": (gd, {"lr": LR / 10, "momentum": 0.9}),
+        "momentum, largest η of each": (
+            {"lr": 0.9 * 2 / h},
+            {"lr": 0.9 * 2 * 1.9 / h, "momentum": 0.9},
+        ),
     }
 
 
@@ -147,22 +141,18 @@ def departure(name, way, seed):
     return distances
 
 
-departures = {
-    (name, label): [departure(name, way, seed) for seed in SEEDS]
-    for name in SADDLES
-    for label, way in tqdm(ways_at(name).items(), desc=f"leaving the {name}'s saddle")
-}
-counts = {key: [len(distances) for distances in runs] for key, runs in departures.items()}
-for (name, label), updates in counts.items():
-    print(f"{name:12} {label:26} {np.mean(updates):6.0f} updates")
-gains = {
-    (name, label): evidence.paired_interval(counts[name, usual], counts[name, tool])
-    for name in SADDLES
-    for label, (usual, tool) in COMPARISONS.items()
-}
-print("\nUpdates saved:")
+departures, gains = {}, {}
+for name in SADDLES:
+    for label, pair in tqdm(ways_at(name).items(), desc=f"leaving the {name}'s saddle"):
+        runs = departures[name, label] = [
+            [departure(name, way, seed) for seed in SEEDS] for way in pair
+        ]
+        without, with_tool = ([len(distances) for distances in each] for each in runs)
+        gains[name, label] = evidence.paired_interval(without, with_tool)
+print("updates to leave, without the tool and with it; updates saved")
 for (name, label), gain in gains.items():
-    print(f"{name:12} {label:32} {gain}")
+    without, with_tool = (np.mean([*map(len, each)]) for each in departures[name, label])
+    print(f"{name:12} {label:28} {without:4.0f} {with_tool:4.0f}; {gain}")
 
 
 # %%
@@ -183,8 +173,9 @@ def draw():
     panels[0].text(0.95, 0.03, "minimum", color="gray", ha="right")
     panels[0].set(xlabel="w₁", ylabel="w₂", title="autoencoder’s loss", aspect="equal")
     for axes, name in zip(panels[1:], SADDLES):
-        for label, color in (("GD", "C3"), ("small batches", "C0"), ("momentum", "C1")):
-            axes.semilogy(departures[name, label][0], color=color, label=label)
+        axes.semilogy(departures[name, "small batches"][0][0], color="C3", label="GD")
+        axes.semilogy(departures[name, "small batches"][1][0], color="C0", label="small batches")
+        axes.semilogy(departures[name, "momentum, same η"][1][0], color="C1", label="momentum")
         axes.set(xlabel="update", title=f"{name}’s saddle", ylim=(1e-10, 1))
     panels[1].set_ylabel("distance along the way out")
     panels[1].legend(loc="lower right", fontsize=9)
@@ -197,44 +188,40 @@ evidence.save("batches_at_saddles", draw)
 # ## Verdict
 
 # %%
+claimed = [("autoencoder", "small batches")] + [
+    (name, f"momentum, {kind}") for name in SADDLES for kind in ("same η", "largest η of each")
+]
 words = {key: evidence.judge(gain) for key, gain in gains.items()}
-helps = {tool: [left_ridge[tool]] for tool in ("small batches", "momentum")}
-for (_, label), word in words.items():
-    if word != "not seen":
-        helps[label.split(",")[0]].append(word == "reproduced")
-every = helps["small batches"] + helps["momentum"]
+failed = {words[key] for key in claimed} - {"reproduced"}
+helps = [word == "reproduced" for word in words.values()] + left_ridge[1:]
+verdict = min(failed) if failed else evidence.judge_conditions(helps)
 saved = {key: f"{gain.mean:+.0f}" for key, gain in gains.items()}
-usual = np.mean(counts["autoencoder", "GD"])
+gd = np.mean([*map(len, departures["autoencoder", "small batches"][0])])
 rule = (
-    "each tool is tried exactly on a ridge, and near two saddles, where a 95 % interval of the "
-    "updates saved over 12 seeds decides; "
+    "under conditions if the 95 % interval over 12 seeds of the updates saved lies above 0 in the "
+    "five cases named beforehand; reproduced if everywhere, on the ridge, too; contradicted if a "
+    "named interval lies below 0; otherwise not seen"
 )
 evidence.report(
     "1",
     "Batch and momentum are the two tools against critical points.",
     slide="no numbers",
-    ours="helps in "
-    + ", ".join(f"{sum(held)} of {len(held)} cases ({tool})" for tool, held in helps.items()),
-    rule=rule + "reproduced if both always help, contradicted if one of them never does; otherwise "
-    "under conditions",
-    verdict=evidence.judge_conditions(every) if all(map(any, helps.values())) else "contradicted",
+    ours=f"they help in {sum(helps)} of {len(helps)} cases: 8 near two saddles, 3 on a ridge",
+    rule=rule,
+    verdict=verdict,
     caveat="they are not the only two: a step along the eigenvector of a negative eigenvalue helps "
-    "at every saddle, and even rounding may",
+    "wherever there is one, and even rounding may",
 )
 evidence.report(
     "32",
     "Small batches and momentum help at saddle points.",
     slide="no numbers",
-    ours=f"autoencoder: GD needs {usual:.0f} updates; saved by batches of 32 "
-    f"{saved['autoencoder', 'small batches, same η']}, by momentum at the same η "
-    f"{saved['autoencoder', 'momentum, same η']}, at the same η/(1 − λ) "
-    f"{saved['autoencoder', 'momentum, same η/(1 − λ)']}, at its largest η (of "
-    f"{np.mean(counts['autoencoder', 'GD at its largest η']):.0f}) "
-    f"{saved['autoencoder', 'momentum, each at its largest η']}; slide's saddle: batches of 1 "
-    f"{saved['slide', 'small batches, same η']}",
-    rule=rule + "reproduced if both help in all cases, contradicted if in none; otherwise under "
-    "conditions",
-    verdict=evidence.judge_conditions(every),
+    ours=f"of GD's {gd:.0f} updates at the autoencoder's saddle, batches of 32 save "
+    f"{saved['autoencoder', 'small batches']}, momentum {saved['autoencoder', 'momentum, same η']} "
+    f"at the same η, {saved['autoencoder', 'momentum, same η/(1 − λ)']} at the same η/(1 − λ); at "
+    f"the slide's, batches of 1 save {saved['slide', 'small batches']}",
+    rule=rule,
+    verdict=verdict,
     caveat="exactly on the ridge neither helps. Batches help where their gradients differ along "
     "the way out; momentum helps by longer steps and by bearing a larger η, not at equal η/(1 − λ)",
 )
