@@ -97,7 +97,7 @@ for batch_size, momentum in ((20, 0.0), (1, 0.0), (20, 0.9), (1, 0.9)):
     left_ridge.append(bool(abs(w.sum()) > 0.5))
     print(f"B = {batch_size:2}, λ = {momentum}: after {STEPS} updates ({w[0]:.1e}, {w[1]:.1e})")
 exact = train("autoencoder", np.array([0.0, 1.0]), LR)
-rounding = next(step for step, w in enumerate(exact, 1) if abs(w[0]) > 0.5)
+rounding = next((n for n, w in enumerate(islice(exact, STEPS), 1) if abs(w[0]) > 0.5), None)
 print(f"From the autoencoder's very saddle, rounding alone leads GD out in {rounding} updates.")
 
 # %% [markdown]

@@ -26,7 +26,8 @@ from tinygrad_edu import evidence
 # %% [markdown]
 # The rules were fixed before these seeds were run. "Rare" means that fewer than 10 % are minima.
 # The weight decay (½·0.001·‖θ‖², which keeps the critical points from running off to infinity) adds
-# 0.001 to every eigenvalue, so each count is made twice, with its share and without.
+# 0.001 to every eigenvalue, so each count is made twice, with its share and without. (Without it
+# the points are not quite critical. The second count tells how much of the first the decay made.)
 
 # %%
 SEEDS, RARE, DECAY = range(12), 0.1, 1e-3
@@ -122,7 +123,9 @@ usual = np.concatenate([generator.normal(scale=0.5, size=(4, 44)) for generator 
 (trained,) = train(usual, (500,))
 found = settle(begun, SEARCH, 75, "searching critical points")
 ended = settle(trained, DESCEND, 75, "training to the end")
-seed_of = {"found": np.tile(np.repeat(SEEDS, 2), 12), "ended": np.repeat(SEEDS, 4)}
+print(
+    f"‖g‖ < 1e-8 reached: search {found[0].mean():.0%}, training to the end {ended[0].mean():.0%}"
+)
 
 # %% [markdown]
 # Networks that differ only in the order or the signs of their hidden units have the same loss. So
@@ -130,42 +133,24 @@ seed_of = {"found": np.tile(np.repeat(SEEDS, 2), 12), "ended": np.repeat(SEEDS, 
 
 
 # %%
-def tally(points, seeds, share):
+def tally(points, seeds, share, distinct):
     """Return a table for each seed: the loss, and the negative, zero and positive eigenvalues."""
     reached, L, λ = points
     zero = 1e-6 * np.abs(λ).max(axis=1, keepdims=True)
     λ = λ - share  # of the weight decay
     counts = [(λ < -zero).sum(axis=1), (np.abs(λ) <= zero).sum(axis=1), (λ > zero).sum(axis=1)]
     table = np.column_stack([L.round(8), *counts])
-    return [table[reached & (seeds == seed)] for seed in SEEDS]
+    tables = [table[reached & (seeds == seed)] for seed in SEEDS]
+    return [np.unique(rows, axis=0) for rows in tables] if distinct else tables
 
 
-SHARES = {"with": 0.0, "without": DECAY}
-finds = {
-    counted: [
-        np.unique(table, axis=0) for table in tally(found, np.tile(np.repeat(SEEDS, 2), 12), share)
-    ]
-    for counted, share in SHARES.items()
-}
-ends = {counted: tally(ended, np.repeat(SEEDS, 4), share) for counted, share in SHARES.items()}
-print(
-    f"The search reached ‖g‖ < 1e-8 from {found[0].mean():.0%} of its starts, training to the end"
-)
-print(f"from {ended[0].mean():.0%}. What seed 0 found:")
-print("  loss   negative, zero, positive with the decay's share, and without")
-for with_share, without in zip(finds["with"][0], finds["without"][0]):
+tables = {}
+for decay, share in (("with", 0.0), ("without", DECAY)):
+    tables["found", decay] = tally(found, np.tile(np.repeat(SEEDS, 2), 12), share, distinct=True)
+    tables["ended", decay] = tally(ended, np.repeat(SEEDS, 4), share, distinct=False)
+print("Found by seed 0: loss; negative, zero, positive with the decay's share, and without")
+for with_share, without in zip(tables["found", "with"][0], tables["found", "without"][0]):
     print(f"{with_share[0]:.4f}  {with_share[1:].astype(int)}  {without[1:].astype(int)}")
-
-
-def minima(tables):
-    """Return each seed's share of points without a negative eigenvalue."""
-    return [float((table[:, 1] == 0).mean()) for table in tables]
-
-
-def falls(tables):
-    """Return each seed's rank correlation (Spearman) of the loss and the minimum ratio."""
-    return [stats.spearmanr(table[:, 0], table[:, 3]).statistic for table in tables]
-
 
 # %% [markdown]
 # ## Where the slide's ratio of one half may come from
@@ -190,12 +175,10 @@ print(f"Beyond the tolerance for rounding: {careful}")
 # %%
 def draw():
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.4), width_ratios=[3, 2])
-    for tables, marker, color, name in (
-        (finds["with"], "o", "C0", "found by the search"),
-        (ends["with"], "*", "C1", "where training ends"),
-    ):
-        table = np.concatenate(tables)
-        left.plot(table[:, 3] / 44, table[:, 0], marker, color=color, alpha=0.5, label=name)
+    looks = {"found": ("oC0", "found by the search"), "ended": ("*C1", "where training ends")}
+    for place, (look, name) in looks.items():
+        table = np.concatenate(tables[place, "with"])
+        left.plot(table[:, 3] / 44, table[:, 0], look, alpha=0.5, label=name)
     for low, high, bottom, top in ((0.26, 0.555, 0, 0.008), (0.003, 0.23, 0.086, 0.089)):
         left.fill_between([low, high], bottom, top, color="gray", alpha=0.6)
     left.text(0.12, 0.095, "slide", color="gray", ha="center")
@@ -217,26 +200,23 @@ evidence.save("minimum_ratio", draw)
 # ## Verdict
 
 # %%
-tenth = [RARE] * len(SEEDS)
-shares = {
-    (place, counted): minima(tables[counted])
-    for place, tables in (("found", finds), ("ended", ends))
-    for counted in SHARES
-}
-rare = {
-    way: evidence.judge(evidence.paired_interval(tenth, share)) for way, share in shares.items()
-}
-for way, share in shares.items():
-    print(f"{way}: minima {np.mean(share):.0%}; rare? {rare[way]}")
+rare, shares, falls = {}, {}, {}
+for (place, decay), of_seeds in tables.items():
+    minima = [float((table[:, 1] == 0).mean()) for table in of_seeds]  # nothing negative
+    shares[place, decay] = f"{np.mean(minima):.0%}"
+    rare[place, decay] = evidence.judge(evidence.paired_interval([RARE] * len(SEEDS), minima))
+    if place == "found":
+        ranks = [-stats.spearmanr(table[:, 0], table[:, 3]).statistic for table in of_seeds]
+        falls[decay] = evidence.paired_interval(ranks, [0.0] * len(SEEDS))
+print(f"Rare? {rare}")
 sure = [word == "reproduced" for word in rare.values() if word != "not seen"]
-average = {way: f"{np.mean(share):.0%}" for way, share in shares.items()}
 evidence.report(
     "31",
     "Local minima are rare.",
     slide="minimum ratio at most 0.555: no minimum among all points",
-    ours=f"minima where training ends: {average['ended', 'with']} with the decay's share, "
-    f"{average['ended', 'without']} without; among the critical points found: "
-    f"{average['found', 'with']} and {average['found', 'without']}",
+    ours=f"minima where training ends: {shares['ended', 'with']} with the decay's share, "
+    f"{shares['ended', 'without']} without; among the critical points found: "
+    f"{shares['found', 'with']} and {shares['found', 'without']}",
     rule="by each of four counts, rare if the 95 % interval over 12 seeds is below 10 %, not rare "
     "if above. Reproduced if rare by all that decide; contradicted if by none; under conditions "
     "if they disagree",
@@ -245,19 +225,14 @@ evidence.report(
     f"the network of {len(rough)} parameters most eigenvalues are zero, and with the signs of "
     f"their rounding its ratio is {(rough > 0).mean():.2f}",
 )
-correlations = {counted: falls(finds[counted]) for counted in SHARES}
-fall = {
-    counted: evidence.paired_interval([0.0] * len(SEEDS), correlation)
-    for counted, correlation in correlations.items()
-}
-words = {evidence.judge(interval) for interval in fall.values()}
+words = {evidence.judge(fall) for fall in falls.values()}
 evidence.report(
     "31b",
     "Critical points of higher loss are more of a saddle: their minimum ratio is lower.",
     slide="ratio 0.26 to 0.555 at a loss below 0.008, 0.003 to 0.23 at 0.0875",
-    ours=f"rank correlation of loss and ratio {-fall['with'].mean:.2f} "
-    f"(95 % interval {-fall['with'].high:.2f} to {-fall['with'].low:.2f}), "
-    f"without the decay's share {-fall['without'].mean:.2f}",
+    ours=f"rank correlation of loss and ratio {-falls['with'].mean:.2f} (95 % interval "
+    f"{-falls['with'].high:.2f} to {-falls['with'].low:.2f}), without the decay's share "
+    f"{-falls['without'].mean:.2f}",
     rule="reproduced if the 95 % interval of the seeds' correlations is below 0, with the decay's "
     "share and without; contradicted if above 0; otherwise not seen",
     verdict=words.pop() if len(words) == 1 else "not seen",
