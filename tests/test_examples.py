@@ -156,8 +156,42 @@ def swapped_pairs(first, second, honest=evidence.paired_interval):
     return honest(second, first)
 
 
+def upside_down(self, v, honest=tg.HessianOperator.__matmul__):
+    return -honest(self, v)
+
+
+def whole_batches(self, dataset, batch_size=1, *options, honest=tg.DataLoader.__init__, **named):
+    honest(self, dataset, len(dataset), *options, **named)
+
+
+def sharper(*arguments, honest=tg.extreme_eigenpairs, **options):
+    found = honest(*arguments, **options)
+    return found._replace(values=1.1 * found.values)
+
+
+def other_end(*arguments, honest=tg.extreme_eigenpairs, **options):
+    found = honest(*arguments, **options)
+    return found._replace(vectors=found.vectors[:, ::-1])
+
+
+def uniform(*arguments, honest=tg.spectral_density, **options):
+    found = honest(*arguments, **options)
+    return found._replace(weights=np.full_like(found.weights, 1 / len(found.weights)))
+
+
 MOMENTUM = tg.Momentum, "step"
 PLANTS = {
+    "the Hessian is negative": (tg.HessianOperator, "__matmul__", upside_down),
+    "the loader ignores batch_size": (tg.DataLoader, "__init__", whole_batches),
+    "the loader does not shuffle": (
+        tg.DataLoader,
+        "order",
+        lambda self, epoch: np.arange(len(self.dataset)),
+    ),
+    "eigenvalues a tenth too large": (tg, "extreme_eigenpairs", sharper),
+    "eigenvectors of the other end": (tg, "extreme_eigenpairs", other_end),
+    "all eigenvalues count alike": (tg, "spectral_density", uniform),
+    "SGD stands still": (tg.SGD, "step", lambda self: None),
     "momentum pulls back": (*MOMENTUM, momentum_step(lambda m, g, λ, η: -λ * m - η * g)),
     "momentum is an average": (
         *MOMENTUM,
@@ -177,8 +211,22 @@ OVERTURNED = [
     ("conventions", "no look-ahead", "27b"),
     ("rolling_ball", "no momentum", "20"),
     ("rolling_ball", "momentum pulls back", "27"),
-    pytest.param("tuning_momentum", "no momentum", "26", marks=pytest.mark.long),
-    pytest.param("effective_rate", "swapped treatments", "27c", marks=pytest.mark.long),
+    ("saddle", "the Hessian is negative", "29"),
+    ("saddle", "SGD stands still", "30"),
+    *[
+        pytest.param(*case, marks=pytest.mark.long)
+        for case in [
+            ("tuning_momentum", "no momentum", "26"),
+            ("effective_rate", "swapped treatments", "27c"),
+            ("minimum_ratio", "the Hessian is negative", "31"),
+            ("batches_at_saddles", "no momentum", "32"),
+            ("batches_at_saddles", "the loader ignores batch_size", "1"),
+            ("edge_of_stability", "eigenvalues a tenth too large", "D1"),
+            ("top_eigenspace", "eigenvectors of the other end", "D2"),
+            ("spectrum", "all eigenvalues count alike", "D3"),
+            ("noise_scale", "swapped treatments", "D4"),
+        ]
+    ],
 ]
 
 

@@ -9,6 +9,7 @@ from tinygrad_edu.check import check_grads
 from tinygrad_edu.core import grad, no_grad, op
 from tinygrad_edu.curvature import (
     HessianOperator,
+    SpectralDensity,
     classify_critical_point,
     escape_direction,
     extreme_eigenpairs,
@@ -76,7 +77,7 @@ __all__ = [  # noqa: RUF022 (in reading order)
     "updates", "evaluate", "Score",
     # the Hessian: curvature.py
     "hvp", "hessian", "HessianOperator", "lanczos", "extreme_eigenpairs",
-    "classify_critical_point", "escape_direction", "spectral_density",
+    "classify_critical_point", "escape_direction", "spectral_density", "SpectralDensity",
     # what was recorded: graph.py
     "graph",
 ]  # fmt: skip

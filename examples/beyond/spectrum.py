@@ -110,7 +110,7 @@ for epochs, density in large.items():
 def draw():
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), sharey=True)
     grid, σ = np.linspace(-0.5, 1.1 * trained[-1], 1000), 0.01 * trained[-1]
-    exact = type(estimate)(*equal(trained))
+    exact = tg.SpectralDensity(*equal(trained))
     left.fill_between(grid, exact.density(grid, σ), 1e-5, color="gray", alpha=0.4)
     left.semilogy(grid, estimate.density(grid, σ), color="C0")
     left.plot(trained, np.full(len(trained), 2e-4), "|", color="C1", markersize=8)
