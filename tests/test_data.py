@@ -52,6 +52,8 @@ def test_a_dataset_needs_an_array():
 def test_a_single_number_has_no_length():
     with pytest.raises(ValueError, match=r"one length.*\[\(\), \(\)\]"):
         TensorDataset(1.0, 2.0)
+    with pytest.raises(ValueError, match=r"one length.*\[\(2,\), \(\)\]"):
+        TensorDataset([1.0, 2.0], 3.0)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +211,11 @@ def test_after_breaking_off_the_next_epoch_follows():
 
 def test_without_a_seed_each_loader_has_another():
     assert numbered(5).seed != numbered(5).seed
+
+
+def test_a_seed_that_is_drawn_is_one_of_very_many():
+    # Half of all the numbers below 2⁶³ are above 2⁶²: that none of 100 is, happens once in 2¹⁰⁰.
+    assert any(2**62 < numbered(5).seed < 2**63 for _ in range(100))
 
 
 def test_a_seed_that_was_drawn_repeats_the_run():
