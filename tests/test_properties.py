@@ -55,7 +55,7 @@ def wild(random, shape, dtype):
     info = np.finfo(dtype)
     edges = [0, -0.0, 1, -1, info.smallest_subnormal, -info.tiny, info.eps, info.max, info.min]
     edges = random.choice(np.array([*edges, np.inf, -np.inf, np.nan], dtype), shape)
-    at_edges = random.random(shape) < random.choice([0, 0.2, 1])
+    at_edges = random.random(shape) < random.choice([0.1, 0.5, 1])
     return np.where(at_edges, edges, random.normal(0, 2, shape).astype(dtype))
 
 
@@ -77,6 +77,10 @@ def every_other_element(x):
     return np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim else x
 
 
+def repeated(x):
+    return np.broadcast_to(x[..., :1], x.shape) if x.ndim else x
+
+
 def read_only(x):
     if isinstance(x, np.ndarray):
         x.flags.writeable = False
@@ -88,6 +92,7 @@ LAYOUTS = {
     "transposed": lambda x: x.transpose().copy().transpose(),
     "reversed": reversed_in_memory,
     "strided": every_other_element,
+    "repeated": repeated,
     "read-only": read_only,
 }
 
@@ -412,6 +417,42 @@ def count(call):
     return sum(int(np.prod(shape)) for shape in call.shapes if shape is not None)
 
 
+EDGES = {
+    "no axes": lambda x: x.ndim == 0,
+    "four axes": lambda x: x.ndim == 4,
+    "no elements": lambda x: x.size == 0,
+    "backwards": lambda x: min(x.strides, default=0) < 0,
+    "transposed": lambda x: x.flags.fnc,
+    "with gaps": lambda x: not x.flags.forc,
+    "repeated": lambda x: x.size > 1 and 0 in x.strides,
+    "read-only": lambda x: x.flags.forc and not x.flags.writeable,
+    **{dtype: lambda x, dtype=dtype: x.dtype == dtype for dtype in DTYPES},
+    "−0": lambda x: x.dtype.kind == "f" and (np.signbit(x) & (x == 0)).any(),
+    "subnormal": lambda x: x.dtype.kind == "f" and ((x != 0) & (np.abs(x) < tiny(x))).any(),
+    "largest": lambda x: x.dtype.kind == "f" and (x == np.finfo(x.dtype).max).any(),
+    "infinite": lambda x: np.isinf(x).any(),
+    "NaN": lambda x: np.isnan(x).any(),
+}
+
+
+def tiny(x):
+    return np.finfo(x.dtype).tiny
+
+
+@pytest.mark.host
+def test_the_calls_reach_every_edge():
+    seen = set()
+
+    @examples(500)
+    @given(wild_calls(law_of("multiply")))
+    def look(call):
+        arrays = [x for x in call[0] if isinstance(x, np.ndarray)]
+        seen.update(edge for x in arrays for edge in EDGES if EDGES[edge](x))
+
+    look()
+    assert set(EDGES) - seen == set()
+
+
 # ── What must hold ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -591,15 +632,19 @@ def pairs_that_broadcast(axes, lengths):
             yield a, b
 
 
+PAIRS = list(pairs_that_broadcast(2, [0, 1, 2]))
+DEEP_PAIRS = list(pairs_that_broadcast(4, [1, 2]))
+
+
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_gradients_add_up_over_what_was_broadcast(name):
     operation = (lambda a, b: ops.where(a > b, a, b)) if name == "where" else getattr(ops, name)
     random = np.random.default_rng(0)
-    for shapes in pairs_that_broadcast(2, [0, 1, 2]):
+    for shapes in PAIRS:
         check_broadcasting(operation, shapes, random)
 
 
 def test_gradients_add_up_over_every_pair_of_up_to_four_axes():
     random = np.random.default_rng(0)
-    for shapes in pairs_that_broadcast(4, [1, 2]):
+    for shapes in DEEP_PAIRS:
         check_broadcasting(ops.multiply, shapes, random)
