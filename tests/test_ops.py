@@ -153,7 +153,7 @@ def test_values_and_dtypes_are_those_of_numpy(name, dtype):
     arrays = [POSITIVE.astype(dtype), A.astype(dtype)][: 1 if name in OF_ONE else 2]
     result = getattr(ops, name)(*map(tg.Tensor, arrays))
     expected = getattr(np, name)(*arrays)
-    assert result.dtype == expected.dtype
+    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
     np.testing.assert_array_equal(result.numpy(), expected)
 
 
@@ -229,6 +229,11 @@ def test_softmax_and_logsumexp_do_not_overflow():
     assert tg.logsumexp(x).item() == pytest.approx(1e4 + np.log(2))
     assert tg.log_softmax(x).numpy()[2] == pytest.approx(-2e4 - np.log(2))
     assert tg.logsumexp(tg.Tensor([-np.inf, -np.inf])).item() == -np.inf
+
+
+def test_log_softmax_keeps_its_digits_at_large_scores():
+    expected = pytest.approx([-np.log(2), -np.log(2)], rel=1e-15, abs=0)
+    assert tg.log_softmax(tg.Tensor([1e8, 1e8])).numpy().tolist() == expected
 
 
 @pytest.mark.parametrize(
