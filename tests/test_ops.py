@@ -157,6 +157,13 @@ def test_values_and_dtypes_are_those_of_numpy(name, dtype):
     np.testing.assert_array_equal(result.numpy(), expected)
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])
+def test_reductions_take_their_options_by_position(name):
+    result = getattr(ops, name)(tg.Tensor(A), 0, True)
+    np.testing.assert_array_equal(result.numpy(), getattr(np, name)(A, axis=0, keepdims=True))
+    assert result.shape == (1, 4)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_python_numbers_never_widen(dtype):
     x = tg.Tensor(POSITIVE, requires_grad=True, dtype=dtype)
@@ -201,6 +208,12 @@ def test_powers_have_finite_slopes_at_zero():
     assert gradient(lambda x: tg.Tensor([0.0, 1.0]) ** x, [2.0, 2.0]) == [0, 0]
 
 
+def test_a_negative_base_has_no_slope_along_its_exponent():
+    with np.errstate(invalid="ignore"):
+        (slope,) = gradient(lambda x: tg.Tensor([-2.0]) ** x, [2.0])
+    assert np.isnan(slope)
+
+
 def test_where_keeps_nan_of_the_branch_not_taken_out():
     assert gradient(lambda x: tg.where(x > 0, tg.log(tg.where(x > 0, x, 1)), 0), [0.0, 2.0]) == [
         0,
@@ -208,6 +221,11 @@ def test_where_keeps_nan_of_the_branch_not_taken_out():
     ]
     nan = tg.Tensor([np.nan, 1.0])
     assert gradient(lambda x: tg.where(nan == nan, x, nan), [1.0, 2.0]) == [0, 1]
+
+
+def test_arrays_are_joined_along_the_first_axis_unless_said():
+    assert tg.concatenate([tg.Tensor(A), tg.Tensor(B)]).shape == (6, 4)
+    assert tg.stack([tg.Tensor(A), tg.Tensor(B)]).shape == (2, 3, 4)
 
 
 def test_repeated_indices_add_up():
