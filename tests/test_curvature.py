@@ -213,6 +213,33 @@ def test_lanczos_stops_where_the_basis_is_invariant():
     assert tg.extreme_eigenpairs(device(np.eye(3))).values.tolist() == pytest.approx([1])
 
 
+class Counted(tg.HessianOperator):
+    """Counts its products."""
+
+    products = 0
+
+    def __matmul__(self, v):
+        self.products += 1
+        return super().__matmul__(v)
+
+
+@pytest.mark.parametrize(("dtype", "epsilon"), [("float64", 2.0**-52), ("float32", 2.0**-23)])
+def test_it_ends_as_soon_as_the_residuals_are_small(dtype, epsilon):
+    H = Counted(*network(dtype))
+    values, _, residuals = tg.extreme_eigenpairs(H)
+    assert (residuals <= epsilon ** (2 / 3) * np.abs(values).max()).all()
+    steps = H.products
+    assert steps < 100
+    before = tg.extreme_eigenpairs(H, max_steps=steps - 5).residuals
+    assert (before > epsilon ** (2 / 3) * np.abs(values).max()).any()
+
+
+def test_one_step_gives_one_value():
+    pairs = tg.extreme_eigenpairs(with_spectrum(SPECTRA["positive"]), max_steps=1)
+    assert pairs.values.shape == pairs.residuals.shape == (1,)
+    assert 1 < pairs.values[0] < 100
+
+
 def test_lanczos_is_deterministic_by_seed():
     H = with_spectrum(SPECTRA["positive"])
     first, again, other = (tg.lanczos(H, 5, seed=seed)[0] for seed in (3, 3, 4))
@@ -224,6 +251,7 @@ def test_lanczos_is_deterministic_by_seed():
     ("call", "message"),
     [
         (lambda: tg.lanczos(device(np.ones((2, 3))), 1), r"square.*\(2, 3\)"),
+        (lambda: tg.lanczos(device(np.ones((3, 2))), 1), r"square.*\(3, 2\)"),
         (lambda: tg.lanczos(device(np.eye(2)), 0), "steps must be 1"),
         (lambda: tg.extreme_eigenpairs(device(np.eye(2)), k=0), "k and max_steps must be 1"),
         (lambda: tg.extreme_eigenpairs(device(np.eye(2)), max_steps=0), "max_steps must be 1"),
@@ -269,6 +297,7 @@ def test_it_is_a_linear_operator_for_scipy():
         ([0, 0], 0, "inconclusive (degenerate)", (0, 2, 0)),
         ([1, 2, 3], 1e-3, "not a critical point", (0, 0, 3)),
         ([1e-12, 4], 0, "inconclusive (degenerate)", (0, 1, 1)),
+        ([0, 0, 0, 4], 0, "inconclusive (degenerate)", (0, 3, 1)),
     ],
 )
 def test_the_kind_of_a_point(eigenvalues, gradient, kind, counts):
@@ -354,6 +383,10 @@ def test_the_way_out_of_a_saddle_leads_down():
     assert u @ host(H @ device(u)) < 0
     opposite = tg.escape_direction(H, gradient=-H.gradient)
     np.testing.assert_allclose(host(opposite), -u)
+
+
+def test_a_single_parameter_has_a_way_out():
+    assert host(tg.escape_direction(device(np.array([[-2.0]])))).tolist() == [1]
 
 
 def test_at_a_minimum_there_is_no_way_out():
