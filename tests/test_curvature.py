@@ -364,6 +364,11 @@ def test_parameters_are_leaves_each_once():
         tg.HessianOperator(lambda: (w**3).sum(), tg.nn.Linear(1, 1))
 
 
+def test_the_gradient_norm_is_told():
+    gradient = device(np.array([3.0, -4.0]))
+    assert tg.classify_critical_point(device(np.eye(2)), gradient).gradient_norm == 5
+
+
 def test_the_gradient_must_fit():
     with pytest.raises(ValueError, match=r"must be \(2,\), not \(3,\)"):
         tg.classify_critical_point(device(np.eye(2)), device(np.zeros(3)))
@@ -412,6 +417,10 @@ def test_the_density_is_that_of_the_exact_spectrum():
     ours, theirs = (np.cumsum(s.density(x, width)) * (x[1] - x[0]) for s in (spectrum, each))
     assert theirs[-1] == pytest.approx(1, abs=1e-3)
     assert np.abs(ours - theirs).max() < 0.05
+
+
+def test_the_density_is_that_of_ten_probes_of_80_steps_unless_said():
+    assert tg.spectral_density(with_spectrum(np.linspace(1, 2, 100))).nodes.shape == (10 * 80,)
 
 
 # Cost
