@@ -318,6 +318,13 @@ def test_the_tolerance_scales_with_the_spectrum_and_the_dtype():
             assert tg.classify_critical_point(H, zero, tol=0.1).kind.startswith("inconclusive")
 
 
+@pytest.mark.parametrize("eigenvalues", [[-1, 0.5], [-0.5, 1], [0.5, 1], [-1, -0.5]])
+def test_the_bounds_of_the_tolerance_count_as_zero(eigenvalues):
+    H, gradient = device(np.diag(np.array(eigenvalues, float))), device(np.array([0.5, 0.0]))
+    point = tg.classify_critical_point(H, gradient, tol=0.5)
+    assert (point.kind, point.zero) == ("inconclusive (degenerate)", 1)
+
+
 def test_the_notes_points():
     f, params = saddle()
     H = tg.HessianOperator(f, params)
