@@ -77,6 +77,12 @@ def test_given_rates_weigh_the_outputs():
     assert x.grad.numpy().tolist() == [2, 40]
 
 
+def test_a_gradient_is_recorded_only_if_asked_for():
+    x = leaf(3.0)
+    assert not tg.grad(x * x, x)[0].requires_grad
+    assert tg.grad(x * x, x, create_graph=True)[0].requires_grad
+
+
 def test_derivatives_of_any_order():
     x = leaf(2.0)
     y = x**5
@@ -148,6 +154,8 @@ def test_grad_takes_tensors_only():
         tg.grad(x * x, tg.nn.Linear(1, 1))
     with pytest.raises(ValueError, match="2 outputs, but 1 grad_outputs"):
         tg.grad([x * x, x], x, [1.0])
+    with pytest.raises(ValueError, match="1 outputs, but 2 grad_outputs"):
+        tg.grad([x * x], x, [1.0, 1.0])
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
