@@ -120,6 +120,12 @@ def test_only_what_leads_to_an_input_is_computed():
     assert called == ["x"]
 
 
+def test_a_step_that_leads_to_no_input_does_not_end_the_walk():
+    x, w = leaf(3.0), leaf(2.0)
+    older = w * w
+    assert values(tg.grad((x * x) * older, w)) == [36]
+
+
 # Errors
 
 
