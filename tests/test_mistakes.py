@@ -45,3 +45,10 @@ def test_moved_parameters_need_a_new_optimizer():
     w.data = tg.backend.move(w.data, "cupy")
     with pytest.raises(ValueError, match=r"on cupy, but its gradient is float64 \(1,\)"):
         optimizer.step()
+
+    w.data, w.grad = tg.backend.move(w.data, "numpy"), None
+    optimizer = tg.Momentum([w], 0.1)
+    w.data = tg.backend.move(w.data, "cupy")
+    (w * w).sum().backward()
+    with pytest.raises(ValueError, match=r"went to cupy after .* make it anew"):
+        optimizer.step()
