@@ -2,9 +2,9 @@
 # # Do small batches train better?
 #
 # The notes: small batches (批次) perform better (小批次有更好的性能). On the slide both curves,
-# training and validation accuracy, fall as the batch B grows. The notes rule out two
-# causes. It is not model bias, since the model is the same; nor overfitting (过拟合), since the
-# functions that it can represent are the same. So it is an optimization issue (优化问题).
+# training and validation accuracy, fall as the batch B grows. The notes rule out two causes. It is
+# not model bias, since the model is the same; nor overfitting (过拟合), since the functions that it
+# can represent are the same. So it is an optimization issue (优化问题).
 #
 # But one thing changed along with B. An epoch (回合) of N samples is ⌈N/B⌉ updates,
 #
@@ -104,9 +104,9 @@ for name, accuracies in results.items():
 # %% [markdown]
 # ## The slide beside ours
 #
-# Solid lines are training accuracy, dashed ones validation or test. Only in the first control do
-# our curves fall as the slide's do. (The slide's own first point, B = 1 on MNIST, is lower, too: at
-# one learning rate the smallest batch is noisy.)
+# Solid lines are training accuracy, dashed ones validation or test. At equal epochs our curves fall
+# as the slide's do. At equal updates nothing falls. (The slide itself is not monotone: on MNIST,
+# B = 1 is below B = 10.)
 
 # %%
 SLIDE_B = (1, 10, 100, 1000, 10_000, 60_000)
@@ -166,9 +166,10 @@ evidence.save("batch_size_and_accuracy_updates", draw_histories)
 # %% [markdown]
 # ## Verdict
 #
-# On claim 11: the notes say "we have not changed the model, so the function space is the same".
-# That is an argument about bias: a large enough space can be overfitted by any batch. The slide has
-# a better one, plain to see: *training* accuracy falls, too. Overfitting would raise it.
+# Why not overfitting? The notes say: "we have not changed the model, so its function space is the
+# same". That is an argument about bias; in one and the same space some points overfit, and some do
+# not. The slide has a better one, plain to see: *training* accuracy falls, too. Overfitting would
+# raise it.
 
 # %%
 TRAINING, TEST = 0, 1
