@@ -9,7 +9,7 @@
 # $$\text{samples} = B \cdot \text{updates}.$$
 #
 # Shallue et al. (2019) drew this picture for many networks. As long as twice the batch means half
-# the updates ("perfect scaling", 线性), a larger batch costs no more samples, and parallel machines
+# the updates ("perfect scaling"), a larger batch costs no more samples, and parallel machines
 # save time. Beyond that comes a floor: more samples in a batch no longer save updates. Momentum
 # (动量) is said to move the floor down, so that it helps *large* batches.
 
