@@ -101,9 +101,9 @@ def measure(train_set):
     return seconds
 
 
-images = dataset()
+train_set = dataset()
 with threadpool_limits(1):
-    rounds = measure(images)
+    rounds = measure(train_set)
 
 # %% [markdown]
 # If there is a GPU, `--backend cupy` measures it, too, and `--record` keeps its times in
@@ -207,7 +207,7 @@ evidence.save("update_time", draw_times)
 
 # %%
 times = {size: np.sum(rounds[size], axis=1) for size in SIZES}
-epochs = {size: len(tg.DataLoader(images, size)) * times[size] for size in SIZES}
+epochs = {size: len(tg.DataLoader(train_set, size)) * times[size] for size in SIZES}
 longer = evidence.paired_interval(times[1000], 2 * times[10])
 slower = evidence.paired_interval(epochs[1], epochs[1000])
 flatness = {
