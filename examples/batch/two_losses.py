@@ -257,8 +257,8 @@ evidence.report(
     "Where the full batch is stuck on L, θ is not stuck on the loss of a small batch.",
     slide="two loss curves, no numbers",
     ours=f"at the stall ‖gᵏ‖ / ‖g‖ is {np.median(at_stall):.0f} (median of B = 64; seeds from "
-    f"{min(at_stall):.0f} to {max(at_stall):.0f}; {share:.0%} of gᵏ lies in the biases of the ten scores), on "
-    f"the slope later {np.median(on_slope):.1f}",
+    f"{min(at_stall):.0f} to {max(at_stall):.0f}), {share:.0%} of ‖gᵏ‖² in the ten scores' biases; "
+    f"on the slope later {np.median(on_slope):.1f}",
     rule="reproduced if the 95 % interval of log₁₀ of the ratio at the stall, over 12 seeds, lies "
     "above 1, ten-fold; contradicted if below; not seen if it includes 1",
     verdict=evidence.judge(tenfold),
