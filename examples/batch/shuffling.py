@@ -165,7 +165,9 @@ def draw_losses():
         right.plot(final[name] - final["every epoch"], place + jitter, "o", color=color, alpha=0.4)
         error = [[cost.mean - cost.low], [cost.high - cost.mean]]
         right.errorbar(cost.mean, place, xerr=error, fmt="D", color=color, capsize=4, markersize=7)
-        right.text(0.02, place + 0.34, name, color=color, transform=right.get_yaxis_transform())
+        right.text(
+            0.98, place + 0.32, name, color=color, ha="right", transform=right.get_yaxis_transform()
+        )
     right.axvline(0, color="gray", linestyle=":")
     right.set(yticks=[], ylim=(-0.4, 1.6), xlabel="training loss − that of “every epoch”")
     right.spines["left"].set_visible(False)

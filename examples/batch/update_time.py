@@ -191,7 +191,7 @@ def draw_times():
     left.text(SIZES[4], fetching[4] / 3, "fetching alone", color="C0")
     left.text(1, 2e-2, "t = a + bB", color="C1")
     left.set(xscale="log", yscale="log", xlabel="B", title="seconds per update")
-    right.set(xscale="log", yscale="log", xlabel="B", title="seconds per epoch")
+    right.set(xscale="log", yscale="log", xlabel="B", title="seconds per epoch", ylim=(None, 2e3))
     return figure
 
 
