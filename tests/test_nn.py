@@ -297,3 +297,22 @@ def test_a_state_goes_through_a_file(tmp_path):
     tg.save(there.state_dict(), tmp_path / "model.npz")
     here.load_state_dict(tg.load(tmp_path / "model.npz"))
     assert values(here) == values(there)
+
+
+def test_a_vector_and_the_parameters_are_two_forms_of_the_same_numbers():
+    model = tg.nn.perceptron(3, 4, 2, seed=0)
+    vector = tg.nn.parameters_to_vector(model.parameters())
+    assert vector.shape == (3 * 4 + 4 + 4 * 2 + 2,)
+    other = tg.nn.perceptron(3, 4, 2, seed=1)
+    tg.nn.vector_to_parameters(vector, other.parameters())
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        assert (mine.data == theirs.data).all()
+        assert mine.dtype == theirs.dtype
+
+
+def test_a_vector_of_another_length_is_refused_and_changes_nothing():
+    model = tg.nn.perceptron(3, 2, seed=0)
+    before = [parameter.data for parameter in model.parameters()]
+    with pytest.raises(ValueError, match=r"\(8,\), but has \(7,\)"):
+        tg.nn.vector_to_parameters(np.zeros(7), model.parameters())
+    assert all(p.data is data for p, data in zip(model.parameters(), before, strict=True))

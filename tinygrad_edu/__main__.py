@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 import tinygrad_edu as tg
 
 DATASETS = {
@@ -58,24 +56,6 @@ def read_arguments() -> argparse.Namespace:
     return arguments
 
 
-def accuracy(model: tg.nn.Module, dataset: tg.TensorDataset) -> float:
-    """Return the share of the images that get their own label's score highest."""
-    images, labels = dataset[:]
-    with tg.no_grad():
-        guesses = model(images).data.argmax(axis=1)
-    return float((guesses == labels.data).mean())
-
-
-def network(inputs: int, arguments: argparse.Namespace) -> tg.nn.Module:
-    """Make the network: the same weights for the same seed."""
-    generator = np.random.default_rng(arguments.seed)
-    return tg.nn.Sequential(
-        tg.nn.Linear(inputs, arguments.hidden, generator),
-        tg.nn.ReLU(),
-        tg.nn.Linear(arguments.hidden, 10, generator),
-    )
-
-
 def train(
     model: tg.nn.Module,
     optimizer: tg.SGD,
@@ -96,7 +76,8 @@ def train(
             optimizer.step()
             total += loss.detach() * len(labels)
         seconds = time.perf_counter() - start
-        epoch = Epoch(total.item() / len(loader.dataset), accuracy(model, test_data), seconds)
+        accuracy = tg.evaluate(model, test_data).accuracy
+        epoch = Epoch(total.item() / len(loader.dataset), accuracy, seconds)
         print(
             f"  {number:5}   {epoch.loss:13.4f}   {epoch.accuracy:13.1%}   {seconds:7.3f}",
             flush=True,
@@ -171,7 +152,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise FileNotFoundError(f"there is no folder for --plot {arguments.plot}")
     train_data, test_data = DATASETS[arguments.dataset]()
     inputs = train_data.arrays[0].shape[1]
-    models = {name: network(inputs, arguments) for name in ("SGD", "Momentum")}
+    models = {
+        name: tg.nn.perceptron(inputs, arguments.hidden, 10, seed=arguments.seed)
+        for name in ("SGD", "Momentum")
+    }
     optimizers = {
         "SGD": tg.SGD(models["SGD"].parameters(), arguments.lr),
         "Momentum": tg.Momentum(models["Momentum"].parameters(), arguments.lr, arguments.momentum),

@@ -139,6 +139,7 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
                         operand = value  # a constant: its array is all that matters
                 values.append(value)
                 history.append(operand)
+            # A Tensor that no formula belongs to would silently get no rate.
             others = [*history[len(vjps) :], *parameters.values()]
             if others and vjps and any(isinstance(other, Variable) for other in others):
                 raise TypeError(f"{operation.name} was given a Tensor that it has no VJP for")

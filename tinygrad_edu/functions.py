@@ -52,7 +52,7 @@ def softmax(x: Operand, /, axis: int = -1) -> Result:
     >>> softmax(np.array([0.0, 0.0, 1000.0]))
     array([0., 0., 1.])
     """
-    y = np.exp(x - np.max(x, axis=axis, keepdims=True) * 1.0)
+    y = np.exp(x - np.max(x, axis=axis, keepdims=True) * 1.0)  # 1.0: integers would wrap around
     return y / np.sum(y, axis=axis, keepdims=True)
 
 
@@ -106,7 +106,8 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
 
 @op(lambda g, y, logits, labels, found: g * cross_entropy_slope(logits, labels, *found))
 def _cross_entropy(logits: Operand, labels: Operand, found: list[Any], /) -> Result:
-    # Puts the softmax into `found`, so that the slope need not compute it again.
+    # A formula gets only what the function was given. So the softmax goes into the list `found`,
+    # and the slope need not compute it again.
     if logits.ndim != 2 or not hasattr(labels, "shape") or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"cross_entropy needs logits of shape (B, C) and labels of shape (B,), but was given "

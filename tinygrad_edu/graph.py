@@ -31,12 +31,12 @@ def recorded(*results: Result) -> dict[Variable, int]:
     """
     found: dict[Variable, int] = {}
     for number, result in enumerate(results):
-        stack = [result] if isinstance(result, Variable) else list(result)
+        stack = [result] if isinstance(result, Variable) else list(result)[::-1]
         while stack:
             variable = stack.pop()
             if variable not in found:
                 found[variable] = number
-                stack.extend(variable.parents)
+                stack.extend(reversed(variable.parents))  # the first operand is found first
     return dict(sorted(found.items(), key=lambda item: item[0].birth))
 
 

@@ -155,12 +155,10 @@ STEPS = np.linspace(-0.5, 0.5, 81)
 def valley(model):
     """Return the loss along the eigenvector of λmax."""
     model, u = rescaled(model, 1.0), steepest(model)[1]
-    starts = [parameter.data for parameter in model.parameters()]
-    ends = np.cumsum([start.size for start in starts])[:-1]
+    start = tg.nn.parameters_to_vector(model.parameters())
     losses = []
     for step in STEPS:
-        for parameter, start, part in zip(model.parameters(), starts, np.split(u, ends)):
-            parameter.data = start + step * part.reshape(start.shape)
+        tg.nn.vector_to_parameters(start + step * u, model.parameters())
         losses.append(tg.cross_entropy(model(images), labels).item())
     return losses
 

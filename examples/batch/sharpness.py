@@ -76,23 +76,11 @@ def train(model, setting, batch_size, seed, updates=None):
 
 
 # %%
-def flat(tensors):
-    """Return their values as one vector."""
-    return np.concatenate([tensor.data.reshape(-1) for tensor in tensors])
-
-
 def in_double(model):
     """Copy a network to float64."""
     double = tg.nn.perceptron(*SIZES, dtype="float64")
     double.load_state_dict({k: v.astype("float64") for k, v in model.state_dict().items()})
     return double
-
-
-def move_to(parameters, x):
-    """Set the parameters to the values of a flat vector."""
-    ends = np.cumsum([parameter.size for parameter in parameters])
-    for parameter, values in zip(parameters, np.split(x, ends[:-1])):
-        parameter.data = values.reshape(parameter.shape)
 
 
 def measure(model, setting):
@@ -101,14 +89,14 @@ def measure(model, setting):
     parameters = double.parameters()
     H = tg.HessianOperator(lambda: full_loss(double, setting), parameters)
     eigenvalue = tg.extreme_eigenpairs(H, max_steps=20).values[-1]
-    x, loss = flat(parameters), full_loss(double, setting).item()
+    x, loss = tg.nn.parameters_to_vector(parameters), full_loss(double, setting).item()
     reach = 1e-3 * (np.abs(x) + 1)
 
     def downhill(y):
         """SciPy looks for minima, so it is given −L and its gradient."""
-        move_to(parameters, y)
+        tg.nn.vector_to_parameters(y, parameters)
         value = full_loss(double, setting)
-        return -value.item(), -flat(tg.grad(value, parameters))
+        return -value.item(), -tg.nn.parameters_to_vector(tg.grad(value, parameters))
 
     box = scipy.optimize.Bounds(x - reach, x + reach)
     top = scipy.optimize.minimize(
@@ -205,10 +193,13 @@ def slice_through(model):
     double = in_double(model)
     parameters = double.parameters()
     H = tg.HessianOperator(lambda: full_loss(double, squares), parameters)
-    x, u = flat(parameters), tg.extreme_eigenpairs(H, max_steps=20).vectors[:, -1]
+    x, u = (
+        tg.nn.parameters_to_vector(parameters),
+        tg.extreme_eigenpairs(H, max_steps=20).vectors[:, -1],
+    )
     losses = []
     for step in STEPS:
-        move_to(parameters, x + step * u)
+        tg.nn.vector_to_parameters(x + step * u, parameters)
         test = tg.mse_loss(double(test_images), one_hot[test_labels])
         losses.append((full_loss(double, squares).item(), test.item()))
     return np.array(losses)

@@ -51,7 +51,7 @@ class Learner:
 
     def gradient(self, batch):
         gradients = tg.grad(self.loss(*batch), self.parameters)
-        return np.concatenate([g.data.ravel() for g in gradients]).astype("float64")
+        return tg.nn.parameters_to_vector(gradients).astype("float64")
 
     def noise_and_signal(self, samples):
         """Return tr Σ and ‖g‖²."""

@@ -52,7 +52,7 @@ def follow(seed, epochs, top=10):
         return tg.cross_entropy(network(x), labels)
 
     def gradient(batch):
-        return np.concatenate([g.data.ravel() for g in tg.grad(loss(*batch), parameters)])
+        return tg.nn.parameters_to_vector(tg.grad(loss(*batch), parameters))
 
     loader = tg.DataLoader(digits, 32, shuffle=True, seed=seed)
     steps = tg.updates(loss, loader, tg.SGD(parameters, lr=0.1))

@@ -132,11 +132,9 @@ print(f"H = {H.tolist()}, eigenvalues {eigenvalues}, escape along u = {u.round(3
 # %%
 def step_along(parameters, loss, direction, sizes):
     """Return the changes of the loss for steps of these sizes along a flat direction."""
-    start, losses = [parameter.data for parameter in parameters], [loss().item()]
+    start, losses = tg.nn.parameters_to_vector(parameters), [loss().item()]
     for size in sizes:
-        parts = np.split(size * direction, np.cumsum([value.size for value in start])[:-1])
-        for parameter, value, part in zip(parameters, start, parts):
-            parameter.data = value + part.reshape(value.shape)
+        tg.nn.vector_to_parameters(start + size * direction, parameters)
         losses.append(loss().item())
     return np.array(losses[1:]) - losses[0]
 

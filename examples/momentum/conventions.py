@@ -62,9 +62,9 @@ def positions(make_optimizer, seed):
     optimizer = make_optimizer(model.parameters())
     loader = tg.DataLoader(train, batch_size=32, shuffle=True, seed=seed)
     updates = tg.updates(lambda x, labels: tg.cross_entropy(model(x), labels), loader, optimizer)
-    path = [np.concatenate([θ.data.ravel() for θ in optimizer.params])]
+    path = [tg.nn.parameters_to_vector(optimizer.params)]
     for update, _ in enumerate(islice(updates, UPDATES), 1):
-        path.append(np.concatenate([θ.data.ravel() for θ in optimizer.params]))
+        path.append(tg.nn.parameters_to_vector(optimizer.params))
         if update == DROP:
             optimizer.lr = 0.01
     return np.array(path)
