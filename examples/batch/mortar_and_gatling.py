@@ -140,8 +140,8 @@ evidence.save("mortar_and_gatling_moving", draw_shots)
 # %% [markdown]
 # ## One update, and one look at the data
 #
-# One picture is an anecdote. So: twelve sets of points, each with its own order (fresh seeds, 200 to
-# 211; the picture's points, and η, were chosen with others). How much does the loss fall
+# One picture is an anecdote. So: twelve sets of points, each with its own order (fresh seeds, 200
+# to 211; the picture's points, and η, were chosen with others). How much does the loss fall
 #
 # * in one update? For the gun that depends on which sample comes. There are only twenty, so we take
 #   the mean over all of them, and no chance is left in it.

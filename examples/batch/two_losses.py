@@ -227,7 +227,7 @@ def draw_escape():
     by_update.text(20, 1.5, "full batch", color="C1")
     by_update.text(20, 1.38, "B = 64", color="C0")
     by_update.text(20, 1.26, "B = 8", color="C2")
-    by_update.set(xlabel="updates since the stall", ylabel="L, all the data")
+    by_update.set(xlabel="updates since the stall", ylabel="L, all the data", ylim=(0.8, 2.5))
     by_epoch.set(xlabel="epochs since the stall", xscale="log")
     return figure
 
