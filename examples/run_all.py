@@ -60,6 +60,24 @@ def run(script, folder):
     return ""
 
 
+def scripts():
+    """List the examples in the order of the notes."""
+    return [script for group in GROUPS for script in sorted((HERE / group).glob("*.py"))]
+
+
+def run_scripts(output, jobs=None):
+    """Run what has changed of the examples; return each one's folder, and what went wrong."""
+    folders = {script: output / script.stem for script in scripts()}
+    failures = []
+    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+        runs = {pool.submit(run, script, folder): script for script, folder in folders.items()}
+        for done in tqdm.tqdm(as_completed(runs), total=len(runs), desc="examples", unit=""):
+            if error := done.result():
+                failures.append(f"{runs[done].relative_to(HERE)} failed:\n{error}")
+                tqdm.tqdm.write(failures[-1])
+    return folders, failures
+
+
 def order(claim):
     """Sort claims as the notes do: 2, 16, 16b, 27, …, and what is beyond them, D1, …, last.
 
@@ -99,17 +117,22 @@ def markdown(claims):
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def count(claims):
+    """Count the verdicts; definitions, which can't fail to hold, apart."""
+    verdicts = collections.Counter(claim["verdict"] for claim in claims)
+    definitions = verdicts.pop("definition", 0)
+    told = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common())
+    return f"{verdicts.total()} claims measured: {told}. {definitions} definitions shown."
+
+
 def show(claims):
-    """Print the ledger, and count the verdicts; definitions, which can't fail to hold, apart."""
+    """Print the ledger."""
     for claim in claims:
         print(f"\n{claim['claim']:>4}  {claim['verdict'].upper()}  {claim['statement']}")
         for column in ("slide", "measured", "caveat"):
             text = textwrap.fill(claim[column], 100, subsequent_indent=" " * 16)
             print(f"{column:>14}  {text}" if text else "", end="\n" if text else "")
-    verdicts = collections.Counter(claim["verdict"] for claim in claims)
-    definitions = verdicts.pop("definition", 0)
-    told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
-    print(f"\n{verdicts.total()} claims measured: {told}. {definitions} definitions shown.")
+    print(f"\n{count(claims)}")
 
 
 def main():
@@ -118,17 +141,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     arguments = parser.parse_args()
     output = arguments.output.absolute()
-    scripts = [script for group in GROUPS for script in sorted((HERE / group).glob("*.py"))]
-    folders = {script: output / script.stem for script in scripts}
-
-    failed = False
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        runs = {pool.submit(run, script, folder): script for script, folder in folders.items()}
-        for done in tqdm.tqdm(as_completed(runs), total=len(runs), desc="examples", unit=""):
-            if error := done.result():
-                failed = True
-                tqdm.tqdm.write(f"{runs[done].relative_to(HERE)} failed:\n{error}")
-
+    folders, failures = run_scripts(output, arguments.jobs)
     claims = read_claims(folders.values())
     expected = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
     show(claims)
@@ -136,10 +149,9 @@ def main():
     (output / "ledger.json").write_text(ledger, encoding="utf-8")
     (output / "ledger.md").write_text(markdown(claims), encoding="utf-8")
     print(f"Written: {output / 'ledger.json'}, {output / 'ledger.md'}")
-    for problem in differences(claims, expected):
-        failed = True
-        print(problem)
-    sys.exit(int(failed))
+    problems = differences(claims, expected)
+    print("\n".join(problems))
+    sys.exit(bool(failures or problems))
 
 
 if __name__ == "__main__":

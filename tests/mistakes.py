@@ -5,10 +5,6 @@ python tests/mistakes.py   prints docs/mistakes.md anew.
 
 from typing import NamedTuple
 
-import numpy as np
-
-import tinygrad_edu as tg
-
 
 class Mistake(NamedTuple):
     """What went wrong, the code that does it, and the error."""
@@ -19,6 +15,10 @@ class Mistake(NamedTuple):
 
 
 SETUP = """\
+import numpy as np
+
+import tinygrad_edu as tg
+
 x = tg.Tensor([1.0, 2.0], requires_grad=True)
 w = tg.Tensor([3.0, 4.0], requires_grad=True)
 """
@@ -117,7 +117,7 @@ MISTAKES = [
 def said(mistake):
     """Make the mistake, and return the exception."""
     try:
-        exec(SETUP + mistake.code, {"tg": tg, "np": np})
+        exec(SETUP + mistake.code, {})
     except Exception as error:
         return error
     return None

@@ -1,0 +1,199 @@
+"""The code fences of the pages: excerpts of the real source, drawings, and running them all.
+
+    ```python source="core.py:grad"     the source of a function, class, method or assignment
+    ```python source="core.py:grad" from="for " to="return" docstring="no"     some of its lines
+    ```python draw alt="x·x + x"        run as code; its last expression is an SVG, shown below
+
+All other `python` fences of a page run in order, in one namespace: as code, or as a doctest if they
+start with >>>. Where a `text` fence with an error follows at once, just that error must come.
+"""
+
+import ast
+import base64
+import contextlib
+import doctest
+import io
+import re
+import shlex
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = Path(__file__).parent.parent / "tinygrad_edu"
+FENCE = re.compile(r"^( *)(`{3,}|~{3,})([^\n]*)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
+ERROR = re.compile(r"\w*(Error|Exception): ")
+
+
+class Fence(NamedTuple):
+    """A fenced block: its language and options, its text, and where on the page it is."""
+
+    language: str
+    options: dict
+    body: str
+    line: int  # of the opening fence
+    indent: str
+    start: int
+    end: int
+
+
+def parse(page):
+    r"""Find all fences of a page.
+
+    >>> [fence] = parse('Look:\n\n    ```python draw alt="A picture"\n    x = 1\n    ```\n')
+    >>> fence.language, fence.options, fence.body, fence.line
+    ('python', {'draw': '', 'alt': 'A picture'}, 'x = 1\n', 3)
+    """
+    fences = []
+    for match in FENCE.finditer(page):
+        indent, _, head, body = match.groups()
+        language, *words = shlex.split(head) or [""]
+        options = dict(word.partition("=")[::2] for word in words)
+        line = page.count("\n", 0, match.start()) + 1
+        body = textwrap.dedent(body)
+        fences.append(Fence(language, options, body, line, indent, *match.span()))
+    return fences
+
+
+# ── Excerpts ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def find(tree, name):
+    """Find the definition of a dotted name, such as Variable.__init__."""
+    for part in name.split("."):
+        for node in tree.body:
+            targets = getattr(node, "targets", [getattr(node, "target", node)])
+            names = [getattr(target, "id", getattr(target, "name", None)) for target in targets]
+            if part in names:
+                tree = node
+                break
+        else:
+            raise ValueError(f"there is no {part!r} on the way to {name!r}")
+    return tree
+
+
+def documented(tree):
+    """Yield the first and the last line of each docstring."""
+    for node in ast.walk(tree):
+        kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, kinds) and ast.get_docstring(node) is not None:
+            yield node.body[0].lineno, node.body[0].end_lineno
+
+
+def excerpt(source, start="", end="", docstring="yes"):
+    """Return lines of the package's source, and the title to put above them.
+
+    >>> code, title = excerpt("core.py:grad", start="def grad(", end="inputs:")
+    >>> print(code)
+    def grad(
+        outputs: Any,
+        inputs: Any,
+    """
+    file, _, name = source.partition(":")
+    text = (PACKAGE / file).read_text(encoding="utf-8")
+    tree, lines = ast.parse(text), text.splitlines()
+    first, last = 1, len(lines)
+    if name:
+        node = find(tree, name)
+        decorators = [decorator.lineno for decorator in getattr(node, "decorator_list", [])]
+        first, last = min([node.lineno, *decorators]), node.end_lineno
+    for text in filter(None, (start, end)):
+        found = [n for n in range(first, last + 1) if text in lines[n - 1]]
+        if not found:
+            raise ValueError(f"no line with {text!r} in {source}, lines {first} to {last}")
+        first, last = (found[0], last) if text is start else (first, found[0])
+    kept = set(range(first, last + 1))
+    if docstring == "no":
+        for top, bottom in documented(tree):
+            # An empty line after the docstring belongs to it.
+            kept -= set(range(top, bottom + 1 + (bottom < last and not lines[bottom].strip())))
+    code = textwrap.dedent("\n".join(lines[n - 1] for n in sorted(kept)))
+    return code, f"{file}, line {first}" if first == last else f"{file}, lines {first}–{last}"
+
+
+# ── Running ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def execute(fence, page, namespace):
+    """Run one fence; of a `draw` fence, return the value of its last expression."""
+    if fence.body.lstrip().startswith(">>>"):
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        test = doctest.DocTestParser().get_doctest(fence.body, {}, page, page, fence.line)
+        test.globs, told = namespace, []  # not a copy: the names are for the fences that follow
+        doctest.DocTestRunner(optionflags=flags).run(test, out=told.append, clear_globs=False)
+        if told:
+            raise AssertionError("".join(told))
+        return None
+    # Empty lines before the code, so that an error names the line of the page.
+    tree = ast.parse("\n" * fence.line + fence.body, page)
+    last = tree.body.pop() if "draw" in fence.options else None
+    exec(compile(tree, page, "exec"), namespace)
+    if last is None:
+        return None
+    if not isinstance(last, ast.Expr):
+        raise TypeError(f"{page}:{fence.line}: a drawing must end in an expression")
+    return eval(compile(ast.Expression(last.value), page, "eval"), namespace)
+
+
+def run(text, page, namespace):
+    """Run the Python fences of a page, one by one, and yield each with the value of a drawing."""
+    fences = parse(text)
+    for fence, after in zip(fences, [*fences[1:], None]):
+        if fence.language != "python" or "source" in fence.options:
+            continue
+        follows = after and after.language == "text" and not text[fence.end : after.start].strip()
+        expected = after.body.strip() if follows and ERROR.match(after.body) else ""
+        said, value = "", None
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                value = execute(fence, page, namespace)
+        except Exception as error:
+            if not expected:
+                raise
+            name = type(error).__name__
+            said = "\n".join([f"{name}: {error}", *getattr(error, "__notes__", [])])
+        if said != expected:
+            raise AssertionError(f"{page}:{fence.line}: expected {expected!r}, but got {said!r}")
+        yield fence, value
+
+
+# ── What readers see ─────────────────────────────────────────────────────────────────────────────
+
+
+def drawing(svg, alt):
+    """Show an SVG that follows the system's light or dark as images that follow the page's."""
+    lines = []
+    for theme, when in (("light", "not all"), ("dark", "all")):
+        picture = svg.replace("@media(prefers-color-scheme:dark)", f"@media {when}")
+        data = base64.b64encode(picture.encode()).decode()
+        lines.append(f"![{alt}](data:image/svg+xml;base64,{data}#only-{theme}){{ .drawing }}")
+    return "\n".join(lines)
+
+
+def expand(text, page):
+    """Put the excerpts and the drawings in."""
+    fences, drawings, namespace = parse(text), {}, {"__name__": page}
+    left = sum(fence.language == "python" and "draw" in fence.options for fence in fences)
+    running = run(text, page, namespace)
+    while left:  # so that a page without drawings is not run
+        fence, value = next(running)
+        if "draw" in fence.options:
+            if not str(value).startswith("<svg"):
+                raise TypeError(f"{page}:{fence.line}: a drawing must be SVG, not {value!r:.60}")
+            alt = fence.options.get("alt", "The recorded computation, drawn as a graph")
+            drawings[fence.start], left = drawing(value, alt), left - 1
+    parts, done = [], 0
+    for fence in fences:
+        shown, options = None, fence.options
+        if "source" in options:
+            try:
+                names = {"from": "start", "to": "end"}
+                code, title = excerpt(**{names.get(key, key): options[key] for key in options})
+            except (ValueError, TypeError, OSError) as error:
+                raise ValueError(f"{page}:{fence.line}: {error}") from error
+            shown = f'```python title="{title}"\n{code}\n```'
+        elif fence.start in drawings:
+            shown = f"```python\n{fence.body}```\n\n{drawings[fence.start]}"
+        if shown is not None:
+            parts += [text[done : fence.start], textwrap.indent(shown, fence.indent)]
+            done = fence.end
+    return "".join([*parts, text[done:]])

@@ -1,0 +1,151 @@
+"""Every page of the built site, opened in a real browser: it is whole, quiet, and for everybody.
+
+python -m pip install -e ".[docs,site]" && mkdocs build && python -m pytest tests/test_site.py
+
+Needs Chromium, and npm or a connection for axe.
+"""
+
+import os
+import re
+import shutil
+import threading
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "site"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+try:
+    from playwright.sync_api import sync_playwright
+except ImportError:
+    sync_playwright = None
+if missing := [
+    what
+    for what, there in {
+        "the site": (SITE / "index.html").exists(),
+        "Chromium": CHROMIUM,
+        "Playwright": sync_playwright,
+    }.items()
+    if not there
+]:
+    if os.environ.get("TINYGRAD_EDU_SITE") == "required":
+        raise FileNotFoundError(f"missing: {missing}")
+    pytest.skip(f"{' and '.join(missing)} not there", allow_module_level=True)
+
+PAGES = sorted(page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html"))
+BROKEN = """() => [
+    ...[...document.images].filter(it => it.checkVisibility() && it.complete && !it.naturalWidth),
+    ...[...document.querySelectorAll(".arithmatex")].filter(it => !it.querySelector(".katex")),
+    ...document.querySelectorAll(".katex-error"),
+].map(it => it.outerHTML.slice(0, 200))"""
+pytestmark = pytest.mark.host
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address():
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=SITE)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def window(request, browser):
+    # Nothing moves, so that axe sees the final colors.
+    context = browser.new_context(color_scheme=request.param, reduced_motion="reduce")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(window):
+    page = window.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def axe():
+    import vendor  # from docs_tools/
+
+    return (vendor.fetch("axe-core") / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_whole_and_quiet_and_for_everybody(page, tab, address, axe):
+    told, asked = [], []
+    tab.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
+    tab.on("pageerror", lambda error: told.append(str(error)))
+    tab.on("requestfailed", lambda request: told.append(f"failed: {request.url}"))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(address + page.removesuffix("index.html"), wait_until="networkidle")
+    assert told == []
+    assert [url for url in asked if not url.startswith((address, "data:"))] == []
+    assert tab.evaluate(BROKEN) == []
+    tab.evaluate(axe)
+    violations = tab.evaluate("axe.run().then(result => result.violations)")
+    assert [
+        (it["id"], [node["html"][:200] for node in it["nodes"]])
+        for it in violations
+        if it["impact"] in ("serious", "critical")
+    ] == []
+    tab.set_viewport_size({"width": 390, "height": 800})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390, "wider than a phone"
+
+
+class Links(HTMLParser):
+    """Collect where a page leads, and what can be led to."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.ids, self.targets = set(), set()
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name == "id":
+                self.ids.add(value)
+            elif name in ("href", "src") and value is not None:
+                self.targets.add(value)
+
+
+def test_links_and_anchors_lead_somewhere():
+    found, broken = {page: Links(SITE / page) for page in PAGES}, []
+    for page, links in found.items():
+        for target in links.targets:
+            path, anchor = urldefrag(urljoin(f"http://here/{page}", target))
+            if not path.startswith("http://here/"):
+                continue
+            path = unquote(path.removeprefix("http://here/"))
+            path += "index.html" if path == "" or path.endswith("/") else ""
+            known = found[path].ids if path in found else None
+            if not (SITE / path).is_file() or (anchor and known and unquote(anchor) not in known):
+                broken.append((page, target))
+    assert broken == []
+
+
+@pytest.mark.parametrize("word", ["动量", "momentum", "鞍点"])
+def test_the_search_finds_it_in_either_language(word, tab, address):
+    tab.goto(address, wait_until="networkidle")
+    tab.fill("input[name=query]", word)
+    tab.wait_for_selector(".md-search-result__item", timeout=10_000)
+    assert tab.locator(".md-search-result__item mark", has_text=re.compile(word, re.I)).count()
