@@ -138,7 +138,7 @@ exact = tg.nn.perceptron(64, 64, 10, seed=0, dtype="float64")
 def flat_gradient(images, labels):
     """Return the gradient of the loss on these samples, all the parameters in one vector."""
     loss = tg.cross_entropy(exact(images), labels)
-    return np.concatenate([g.numpy().ravel() for g in tg.grad(loss, exact.parameters())])
+    return tg.nn.parameters_to_vector(tg.grad(loss, exact.parameters()))
 
 
 whole = flat_gradient(*train_set[:])

@@ -62,7 +62,7 @@ def start(batch_size, seed, dtype="float32"):
 # %%
 def flat_gradient(model, images, labels):
     loss = tg.cross_entropy(model(images), labels)
-    return np.concatenate([g.numpy().ravel() for g in tg.grad(loss, model.parameters())])
+    return tg.nn.parameters_to_vector(tg.grad(loss, model.parameters()))
 
 
 class WithReplacement(tg.DataLoader):

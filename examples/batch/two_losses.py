@@ -82,7 +82,7 @@ def flat_gradient(model, images, labels):
     """Return the gradient of the loss on these samples, all the parameters in one vector."""
     loss = tg.cross_entropy(model(images), labels)
     gradient = tg.grad(loss, model.parameters())
-    return np.concatenate([g.numpy().ravel() for g in gradient])
+    return tg.nn.parameters_to_vector(gradient)
 
 
 def slice_of(images, labels):
