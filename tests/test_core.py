@@ -216,6 +216,13 @@ def test_leaves_do_not_share_their_grad():
     assert seed.numpy().tolist() == [1, 1]
 
 
+def test_a_grad_is_an_array_of_its_own_and_no_view():
+    x = leaf([1.0, 2.0])
+    x.sum().backward()  # its rate is one number, seen twice
+    x.grad.data[0] = 5
+    assert x.grad.numpy().tolist() == [5, 1]
+
+
 def test_a_new_grad_is_made_at_every_call():
     x = leaf([1.0, 2.0])
     x.sum().backward()
