@@ -7,6 +7,8 @@ import pytest
 
 import tinygrad_edu as tg
 
+collect_ignore = ["mutation"]  # it needs Cosmic Ray
+
 
 def pytest_addoption(parser):
     parser.addoption(
