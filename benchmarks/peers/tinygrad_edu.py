@@ -14,7 +14,7 @@ def synchronize():
     if tg.backend.current() == "cupy":
         import cupy
 
-        cupy.cuda.get_current_stream().synchronize()
+        cupy.cuda.Device().synchronize()
 
 
 def _network(batch, hidden, inputs, activation):
