@@ -79,6 +79,14 @@ def documented(tree):
             yield node.body[0].lineno, node.body[0].end_lineno
 
 
+def locate(text, lines, first, last, source):
+    """Find the first line with a text, in a range of lines."""
+    for number in range(first, last + 1):
+        if text in lines[number - 1]:
+            return number
+    raise ValueError(f"no line with {text!r} in {source}, lines {first} to {last}")
+
+
 def excerpt(source, start="", end="", docstring="yes"):
     """Return lines of the package's source, and the title to put above them.
 
@@ -96,11 +104,8 @@ def excerpt(source, start="", end="", docstring="yes"):
         node = find(tree, name)
         decorators = [decorator.lineno for decorator in getattr(node, "decorator_list", [])]
         first, last = min([node.lineno, *decorators]), node.end_lineno
-    for text in filter(None, (start, end)):
-        found = [n for n in range(first, last + 1) if text in lines[n - 1]]
-        if not found:
-            raise ValueError(f"no line with {text!r} in {source}, lines {first} to {last}")
-        first, last = (found[0], last) if text is start else (first, found[0])
+    first = locate(start, lines, first, last, source) if start else first
+    last = locate(end, lines, first, last, source) if end else last
     kept = set(range(first, last + 1))
     if docstring == "no":
         for top, bottom in documented(tree):
@@ -165,7 +170,7 @@ def drawing(svg, alt):
     for theme, when in (("light", "not all"), ("dark", "all")):
         picture = svg.replace("@media(prefers-color-scheme:dark)", f"@media {when}")
         data = base64.b64encode(picture.encode()).decode()
-        lines.append(f"![{alt}](data:image/svg+xml;base64,{data}#only-{theme}){{ .drawing }}")
+        lines.append(f"![{alt}](data:image/svg+xml;base64,{data}#only-{theme})")
     return "\n".join(lines)
 
 
