@@ -210,7 +210,8 @@ def write():
         raise ValueError("\n".join(failures))
     pages = notes(folders) | {"ledger.md": ledger(folders)} | speed() | reference()
     for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
-        pages[name.lower()] = (ROOT / name).read_text(encoding="utf-8")
+        text = (ROOT / name).read_text(encoding="utf-8")
+        pages[name.lower()] = text.replace("](docs/", "](")  # on the site, they stand in docs/
     for name, content in pages.items():
         put(DOCS / name, content if isinstance(content, bytes) else content.encode())
     for name in MADE:  # what an example that is gone has left

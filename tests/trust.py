@@ -130,43 +130,43 @@ def tried(tests):
     pythons = ", ".join(node.value for node in entries(ROOT / "noxfile.py", "PYTHONS"))
     oldest = re.search(r"numpy==([\d.]+\d)", (ROOT / "noxfile.py").read_text(encoding="utf-8"))[1]
     return [
-        ("the whole suite", f"{more_than(len(tests))} tests", "tests"),
+        ("the whole suite", f"{more_than(len(tests))} tests", "`tests`"),
         (
             "derivatives against finite differences, to second order",
             f"{more_than(sum(map(len, test_ops.CASES.values())))} cases",
-            "tests/test_ops.py",
+            "`tests/test_ops.py`",
         ),
         (
             "operations on random shapes, dtypes, memory layouts and values: value, gradients, and "
             "that nothing was written to",
             f"{more_than(calls)} calls of {more_than(operations)} operations",
-            "tests/test_properties.py",
+            "`tests/test_properties.py`",
         ),
         (
             "gradients where operands broadcast",
             f"{more_than(pairs)} pairs of shapes",
-            "tests/test_properties.py",
+            "`tests/test_properties.py`",
         ),
         (
             "random programs against JAX: value, gradient, Hessian–vector product",
             f"{count} programs of {steps} kinds of steps",
-            "tests/test_programs.py",
+            "`tests/test_programs.py`",
         ),
-        ("whole networks against JAX", f"{networks} networks", "tests/test_oracle.py"),
+        ("whole networks against JAX", f"{networks} networks", "`tests/test_oracle.py`"),
         (
             "full disks, kills, broken mirrors, interrupts, forks, exceptions",
             f"{more_than(files.count('tests/test_faults.py'))} cases",
-            "tests/test_faults.py",
+            "`tests/test_faults.py`",
         ),
         (
             "mistakes, and what one is told",
             f"{more_than(len(MISTAKES))} mistakes",
-            "docs/mistakes.md",
+            "[mistakes](mistakes.md)",
         ),
         (
             "the built package on every Python, and on the oldest NumPy",
             f"Python {pythons}; NumPy {oldest}",
-            "noxfile.py",
+            "`noxfile.py`",
         ),
     ]
 
@@ -183,13 +183,13 @@ def page(tests):
         "",
         "| what | how much | where |",
         "|---|---|---|",
-        *(f"| {what} | {much} | [{where}](../{where}) |" for what, much, where in tried(tests)),
+        *(f"| {what} | {much} | {where} |" for what, much, where in tried(tests)),
         "",
         "The suite also runs on a stand-in for CuPy, without a GPU. It refuses what CuPy refuses:",
         "to mix arrays of both kinds, and to copy one to the host unasked. It computes with NumPy,",
         "so it tells nothing about the numbers of a GPU.",
         "",
-        "Some tests take minutes, and run when asked for ([how](../CONTRIBUTING.md)):",
+        "Some tests take minutes, and run when asked for (`CONTRIBUTING.md` says how):",
         "",
         *(f"* {what} ({count:,})" for what, count in long_runs()),
         "",
