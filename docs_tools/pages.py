@@ -163,12 +163,13 @@ def speed():
     text, pages = (folder / "README.md").read_text(encoding="utf-8"), {}
     text = text.replace("[`peers/`](peers)", "`benchmarks/peers/`")
     for result in sorted((folder / "results").glob("*.md")):
-        text += f"\n## {result.stem}\n\n{result.read_text(encoding='utf-8').strip()}\n"
+        text += f"\n## {result.stem}\n"
         picture = result.with_suffix(".svg")
         if picture.exists():
             pages[f"assets/speed/{picture.name}"] = picture.read_bytes()
-            alt = "Milliseconds for one update over the batch size, for every library"
+            alt = "The time of one update over the batch size, for each library"
             text += f"\n![{alt}](assets/speed/{picture.name}){{ .paper }}\n"
+        text += f"\n{result.read_text(encoding='utf-8').strip()}\n"
     return pages | {"speed.md": text}
 
 
