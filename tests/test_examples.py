@@ -168,6 +168,10 @@ def whole_batches(self, dataset, batch_size=1, *options, honest=tg.DataLoader.__
     honest(self, dataset, len(dataset), *options, **named)
 
 
+def hundreds(self, dataset, batch_size=1, *options, honest=tg.DataLoader.__init__, **named):
+    honest(self, dataset, 100, *options, **named)
+
+
 def with_replacement(self, epoch):
     size = len(self.dataset)
     return np.random.default_rng((self.seed, epoch)).integers(size, size=size)
@@ -191,6 +195,7 @@ def uniform(*arguments, honest=tg.spectral_density, **options):
 MOMENTUM = tg.Momentum, "step"
 PLANTS = {
     "the Hessian is negative": (tg.HessianOperator, "__matmul__", upside_down),
+    "all batches are of 100": (tg.DataLoader, "__init__", hundreds),
     "the loader ignores batch_size": (tg.DataLoader, "__init__", whole_batches),
     "the loader does not shuffle": (
         tg.DataLoader,
@@ -235,7 +240,7 @@ OVERTURNED = [
             ("shuffling", "the loader does not shuffle", "4"),
             ("mortar_and_gatling", "gradients are never cleared", "5"),
             ("two_losses", "SGD climbs", "12"),
-            ("update_time", "the loader ignores batch_size", "8"),
+            ("update_time", "all batches are of 100", "8"),
             ("batch_size_and_accuracy", "the loader ignores batch_size", "9"),
             ("batch_size_and_accuracy", "swapped treatments", "11"),
             ("generalization_gap", "swapped treatments", "14"),
