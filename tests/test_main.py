@@ -165,7 +165,7 @@ def helped():
         ("--lr", "nan", "learning rate, must be a number from 0 on, but is nan"),
         ("--momentum", 1, "momentum must be from 0 to below 1, but is 1.0"),
         ("--hidden", 0, "needs inputs and outputs, but got 64 and 0"),
-        ("--seed", -1, "non-negative"),
+        ("--seed", -1, "--seed must be 0 or more"),
         ("--epochs", "many", "invalid int value: 'many'"),
         ("--dataset", "cats", "invalid choice: 'cats'"),
         ("--optimizer", "adam", "unrecognized arguments: --optimizer adam"),

@@ -316,3 +316,13 @@ def test_a_vector_of_another_length_is_refused_and_changes_nothing():
     with pytest.raises(ValueError, match=r"\(8,\), but has \(7,\)"):
         tg.nn.vector_to_parameters(np.zeros(7), model.parameters())
     assert all(p.data is data for p, data in zip(model.parameters(), before, strict=True))
+
+
+def test_a_vector_may_be_a_tensor_but_the_parameters_must_be_leaves():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    tg.nn.vector_to_parameters(tg.Tensor([3.0, 4.0]), [w])
+    assert not isinstance(w.data, tg.Tensor)
+    assert w.detach().numpy().tolist() == [3, 4]
+    for wrong in ([w, w], [w * 2], [3.0]):
+        with pytest.raises((TypeError, ValueError)):
+            tg.nn.vector_to_parameters(np.zeros(2), wrong)

@@ -280,3 +280,11 @@ def test_errors_say_what_was_given(call, error, message):
 def test_a_label_that_is_no_class_is_named(wrong):
     with pytest.raises(ValueError, match=f"labels must be 0 to 3, not {wrong}"):
         tg.cross_entropy(tg.Tensor(A), tg.Tensor([0, wrong, 3]))
+
+
+def test_cross_entropy_of_a_large_batch_does_not_overflow_float16():
+    logits = tg.Tensor(np.zeros((70_000, 10), "float16"), requires_grad=True)
+    loss = tg.cross_entropy(logits, tg.Tensor(np.zeros(70_000, int)))
+    assert loss.item() == pytest.approx(np.log(10), rel=1e-3)
+    (slope,) = tg.grad(loss, logits)
+    assert float(slope.data[0, 0]) * 70_000 == pytest.approx(-0.9, rel=0.01)

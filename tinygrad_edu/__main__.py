@@ -6,6 +6,7 @@ python -m tinygrad_edu --help
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import math
 import sys
@@ -53,6 +54,8 @@ def read_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.epochs < 1:
         parser.error(f"--epochs must be 1 or more, but is {arguments.epochs}")
+    if arguments.seed < 0:
+        parser.error(f"--seed must be 0 or more, but is {arguments.seed}")
     return arguments
 
 
@@ -150,6 +153,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Train with both, compare, and look at where they stopped."""
     if arguments.plot and not Path(arguments.plot).absolute().parent.is_dir():
         raise FileNotFoundError(f"there is no folder for --plot {arguments.plot}")
+    if arguments.plot and importlib.util.find_spec("matplotlib") is None:
+        raise ImportError('--plot needs Matplotlib: python -m pip install "tinygrad_edu[plot]"')
     train_data, test_data = DATASETS[arguments.dataset]()
     inputs = train_data.arrays[0].shape[1]
     models = {
@@ -173,6 +178,12 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{name}, η = {arguments.lr:g}" + TITLES[name].format(arguments.momentum))
         runs[name] = train(model, optimizers[name], loaders[name], test_data, arguments.epochs)
     print(compare(runs["SGD"], runs["Momentum"]))
+    if arguments.momentum and all(math.isfinite(epochs[-1].loss) for epochs in runs.values()):
+        longer = 1 / (1 - arguments.momentum)
+        print(
+            f"Part of that is the longer step: down a steady slope Momentum's grows {longer:.3g} "
+            f"times as long.\nTo see the rest, compare with --lr {arguments.lr * longer:.3g}."
+        )
     if arguments.plot:
         plot(runs, arguments.plot)
     print()

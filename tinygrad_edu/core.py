@@ -128,7 +128,7 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
 
         @functools.wraps(function)
         def apply(*operands: Any, **parameters: Any) -> Any:
-            kind, values, history, parents = None, [], [], []
+            kind, values, history, parents = None, [], [], []  # kind: the class of the result
             for operand in operands:
                 value = operand
                 if isinstance(operand, Variable):
@@ -255,6 +255,7 @@ def grad(
         raise ValueError(f"{len(outputs)} outputs, but {len(grad_outputs)} grad_outputs for them")
     rates: dict[Variable, Any] = {}
     for output, gradient in zip(outputs, grad_outputs):
+        # A constant output is an error, in `_seed`, unless None is welcome.
         if output.requires_grad or not allow_unused:
             seed = _seed(output, gradient)
             rate = seed if create_graph else seed.data
@@ -300,7 +301,7 @@ def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_grap
     order = _history(rates)
     kept = set(inputs or ())
     wanted = set(order) if inputs is None else kept.copy()
-    if inputs is not None:  # leave out what leads to no input; oldest first, parents are marked
+    if inputs is not None:  # leave out what leads to no input: parents are decided before results
         for variable in order:
             if not wanted.isdisjoint(variable.parents):
                 wanted.add(variable)
@@ -367,7 +368,8 @@ def _seed(output: Variable, gradient: Any) -> Any:
     if not output.requires_grad:
         raise ValueError(
             "nothing was recorded: start from Tensors with requires_grad=True, outside no_grad(), "
-            "and not by integers or comparisons; gradients of gradients need create_graph=True"
+            "and not by integers or comparisons (gradients of gradients need create_graph=True; a "
+            "gradient that is constant has none)"
         )
     if gradient is None and data.size != 1:
         raise ValueError(

@@ -61,16 +61,19 @@ def paired_interval(first: Sequence[float], second: Sequence[float]) -> Interval
     Raises
     ------
     ValueError
-        If there are fewer than two pairs, or the lengths differ.
+        If there are fewer than two pairs, the lengths differ, or a difference is not finite.
 
     Examples
     --------
     >>> print(paired_interval([3.0, 4.0, 6.0], [2.0, 2.0, 3.0]))
     +2 [-0.484, +4.48] over 3 pairs
     """
-    if len(first) != len(second) or len(first) < 2:
-        raise ValueError(f"pairs are needed, two at least, not {len(first)} and {len(second)}")
-    differences = np.subtract(first, second)
+    one, other = np.asarray(first, float), np.asarray(second, float)
+    if one.ndim != 1 or one.shape != other.shape or len(one) < 2:
+        raise ValueError(f"pairs are needed, two at least, not {one.shape} and {other.shape}")
+    differences = one - other
+    if not np.isfinite(differences).all():
+        raise ValueError("a difference is not finite: did a run diverge? Say what that counts as")
     n, mean = len(differences), float(differences.mean())
     margin = float(scipy.stats.t.ppf(0.975, n - 1) * differences.std(ddof=1) / n**0.5)
     return Interval(mean, mean - margin, mean + margin, n)
@@ -94,6 +97,8 @@ def judge_conditions(holds: Iterable[bool]) -> str:
     'reproduced under conditions'
     """
     found = set(map(bool, holds))
+    if not found:
+        raise ValueError("no condition was tried")
     if found == {True, False}:
         return "reproduced under conditions"
     return "reproduced" if found == {True} else "contradicted"
@@ -149,14 +154,16 @@ def save(name: str, draw: Callable[[], Any]) -> None:
         ]
         theme = dict.fromkeys(inks, ink) | {"axes.prop_cycle": mpl.rcsetup.cycler(color=colors)}
         with mpl.rc_context(STYLE | theme):
-            drawing = draw()
-            if isinstance(drawing, Animation):
-                file = output_folder() / f"{name}{suffix}.gif"
-                drawing.save(file, writer="pillow", savefig_kwargs={"facecolor": paper})
-            else:
-                file = output_folder() / f"{name}{suffix}.svg"
-                drawing.savefig(file, metadata={"Date": None})
-            plt.close("all")
+            try:
+                drawing = draw()
+                if isinstance(drawing, Animation):
+                    file = output_folder() / f"{name}{suffix}.gif"
+                    drawing.save(file, writer="pillow", savefig_kwargs={"facecolor": paper})
+                else:
+                    file = output_folder() / f"{name}{suffix}.svg"
+                    drawing.savefig(file, metadata={"Date": None})
+            finally:
+                plt.close("all")
     print(f"Drawn: {output_folder() / name}{file.suffix}")
 
 

@@ -111,7 +111,7 @@ def _cross_entropy(logits: Operand, labels: Operand, found: list[Any], /) -> Res
     if logits.ndim != 2 or not hasattr(labels, "shape") or labels.shape != logits.shape[:1]:
         raise ValueError(
             f"cross_entropy needs logits of shape (B, C) and labels of shape (B,), but was given "
-            f"{logits.shape} and {np.shape(labels)}; one-hot labels need .argmax(axis=1)"
+            f"{logits.shape} and {backend.describe(labels)}; one-hot labels need .argmax(axis=1)"
         )
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, the numbers of classes, but are {labels.dtype}")
@@ -125,7 +125,7 @@ def _cross_entropy(logits: Operand, labels: Operand, found: list[Any], /) -> Res
     totals = exponentials.sum(axis=0)
     found.append((exponentials / totals).T)
     right = np.where(outside, np.nan, scores[labels, np.arange(len(labels), like=labels)])
-    return (np.log(totals) - right).sum() / len(labels)
+    return (np.log(totals) - right).mean()
 
 
 @op(lambda g, y, logits, labels, found=None: _through_softmax(g, softmax(logits)) / len(labels))
@@ -139,7 +139,7 @@ def cross_entropy_slope(logits: Operand, labels: Operand, found: Operand = None,
     >>> cross_entropy_slope(np.array([[0.0, 0.0]]), np.array([1]))
     array([[ 0.5, -0.5]])
     """
-    slope = (softmax(logits) if found is None else found) / len(labels)
+    slope = (softmax(logits) if found is None else found) * (1 / max(len(labels), 1))
     slope[np.arange(len(labels), like=labels), labels] -= 1 / max(len(labels), 1)
     return slope
 

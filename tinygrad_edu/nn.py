@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.backend import Array
 from tinygrad_edu.state import matched
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.tensor import Tensor, leaves
 
 
 class Module:
@@ -219,13 +219,14 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Array:
     return np.concatenate([parameter.data.reshape(-1) for parameter in parameters])
 
 
-def vector_to_parameters(vector: Array, parameters: Iterable[Tensor]) -> None:
+def vector_to_parameters(vector: Any, parameters: Iterable[Tensor]) -> None:
     """Give the parameters the values of a flat vector, in their shapes and dtypes.
 
     Raises
     ------
     ValueError
-        If the vector is not as long as all the parameters together; none has changed.
+        If the vector is not as long as all the parameters together, or these are not leaves that
+        require a gradient; none has changed.
 
     Examples
     --------
@@ -235,7 +236,7 @@ def vector_to_parameters(vector: Array, parameters: Iterable[Tensor]) -> None:
     (Tensor([[4., 5.]], dtype=float64, requires_grad=True),
      Tensor(6., dtype=float64, requires_grad=True))
     """
-    parameters = list(parameters)
+    vector, parameters = Tensor(vector).data, leaves(parameters)
     size = sum(parameter.size for parameter in parameters)
     if vector.shape != (size,):
         raise ValueError(f"the vector must have the shape ({size},), but has {vector.shape}")

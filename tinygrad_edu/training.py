@@ -37,7 +37,7 @@ def updates(
     Raises
     ------
     ValueError
-        If the loader has no batch.
+        If the loader has no batch, when the first update is asked for.
 
     Examples
     --------
@@ -84,5 +84,5 @@ def evaluate(model: Module, dataset: TensorDataset) -> Score:
     inputs, labels = dataset[:]
     with no_grad():
         scores = model(inputs)
-        right = scores.data.argmax(axis=1) == labels.data
-        return Score(cross_entropy(scores, labels).item(), float(right.mean()))
+        loss = cross_entropy(scores, labels).item()
+    return Score(loss, float((scores.data.argmax(axis=1) == labels.data).mean()))

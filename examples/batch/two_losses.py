@@ -67,7 +67,7 @@ point = tg.classify_critical_point(hessian, hessian.gradient)
 print(point)
 
 # %% [markdown]
-# The gradient is small but not zero, and there is a way down, along the negative eigenvalue: we are
+# The gradient is small but not zero, and there is a way down, along the negative eigenvalue, as
 # beside a saddle (鞍点).
 #
 # ## The same θ on L, L¹, L², …
@@ -130,8 +130,8 @@ def draw_slices():
 evidence.save("two_losses", draw_slices)
 
 # %% [markdown]
-# The notes' picture is real. On L, θ lies at the bottom of a dent; on L¹ it stands on a slope, on
-# other batches' losses on slopes the other way.
+# The notes' picture is real. Along this line θ lies at the bottom of a dent of L; on L¹ it stands
+# on a slope, and on some other batches' losses on slopes the other way.
 #
 # ## How much longer are the batches' gradients?
 #
@@ -206,7 +206,8 @@ evidence.save("two_losses_gradients", draw_arrows)
 # %% [markdown]
 # Each arrow is the gradient of one batch. At the stall they are long and point everywhere, and
 # their mean, the full gradient, is a dot. What they pull at are the biases of the ten scores: up
-# for the digits that a batch happens to have many of. Later, on the slope, all lean to one side.
+# for the digits that a batch happens to have many of. Later, on the slope, nearly all lean to one
+# side.
 #
 # ## So does a small batch get away sooner?
 #
