@@ -1,5 +1,6 @@
 """The Hessian: closed forms, known spectra, and what kind of point it is."""
 
+import functools
 import gc
 import itertools
 
@@ -128,6 +129,7 @@ def test_moved_parameters_need_a_new_operator():
     ("f", "error", "message"),
     [
         (lambda w: w * 2, ValueError, r"single number.*shape \(2,\)"),
+        (lambda w: w[:0], ValueError, r"single number.*shape \(0,\)"),
         (lambda w: 3.0, ValueError, "returned float"),
         (lambda w: (w * np.inf).sum(), ValueError, "the loss is inf"),
         (lambda w: (w * np.nan).sum(), ValueError, "the loss is nan"),
@@ -234,6 +236,33 @@ def test_it_ends_as_soon_as_the_residuals_are_small(dtype, epsilon):
     assert (before > epsilon ** (2 / 3) * np.abs(values).max()).any()
 
 
+def test_it_does_not_end_before_there_are_2k_values():
+    H = device(np.diag([1.0, 2, 3, 4, 5, 5 + 1e-12]))  # after five steps next to nothing is left
+    assert len(tg.extreme_eigenpairs(H, k=3).values) == 6
+
+
+def test_it_looks_at_the_residuals_as_soon_as_there_are_2k_values():
+    eigenvalues = np.repeat(np.r_[-5:0, 1:6], 5) + 1e-13 * np.arange(50)  # ten, but for rounding
+    w, a = leaf(np.zeros(50)), tg.Tensor(eigenvalues)
+    H = Counted(lambda: (a * w * w).sum() / 2, [w])
+    tg.extreme_eigenpairs(H, k=5)
+    assert H.products == 10
+
+
+def test_no_more_are_found_than_there_are():
+    values = tg.extreme_eigenpairs(device(np.diag([1.0, 2.0])), k=5).values
+    assert values.tolist() == pytest.approx([1, 2])
+
+
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**100])
+def test_what_is_found_scales_with_the_matrix(scale):
+    H = with_spectrum(SPECTRA["indefinite"])
+    values, _, residuals = tg.extreme_eigenpairs(H)
+    scaled = tg.extreme_eigenpairs(scale * H)
+    np.testing.assert_allclose(scaled.values, scale * values, rtol=1e-14)
+    np.testing.assert_allclose(scaled.residuals, scale * residuals, rtol=1e-3)  # as many steps
+
+
 def test_one_step_gives_one_value():
     pairs = tg.extreme_eigenpairs(with_spectrum(SPECTRA["positive"]), max_steps=1)
     assert pairs.values.shape == pairs.residuals.shape == (1,)
@@ -245,6 +274,15 @@ def test_lanczos_is_deterministic_by_seed():
     first, again, other = (tg.lanczos(H, 5, seed=seed)[0] for seed in (3, 3, 4))
     assert (first == again).all()
     assert (first != other).any()
+
+
+def test_the_defaults_are_those_of_the_documentation():
+    for function, defaults in [
+        (tg.lanczos, (0,)),
+        (tg.extreme_eigenpairs, (1, 300, 0)),
+        (tg.spectral_density, (10, 80, 0)),
+    ]:
+        assert function.__defaults__ == defaults
 
 
 @pytest.mark.parametrize(
@@ -339,18 +377,27 @@ def test_the_notes_points():
     assert tg.classify_critical_point(H, H.gradient).kind == "not a critical point"
 
 
+def test_up_to_a_thousand_parameters_all_eigenvalues_are_counted():
+    H = device(np.diag(np.r_[-1, np.linspace(1, 2, 999)]))
+    point = tg.classify_critical_point(H, device(np.zeros(1000)))
+    assert (point.negative, point.zero, point.positive) == (1, 0, 999)
+
+
 def test_beyond_a_thousand_parameters_only_the_ends_are_found():
-    H = with_spectrum(np.r_[-1, np.linspace(0, 1, 1000), 2])
-    point = tg.classify_critical_point(H, device(np.zeros(1002)))
+    H = with_spectrum(np.r_[-1, np.linspace(0, 1, 999), 2])
+    point = tg.classify_critical_point(H, device(np.zeros(1001)))
     assert (point.kind, point.negative, point.minimum_ratio) == ("saddle point", None, None)
     assert (point.lowest, point.highest) == pytest.approx((-1, 2))
 
 
-def test_a_minimum_in_doubt_is_not_called_one():
-    # 300 steps do not resolve the lowest eigenvalue, which is negative, among so many small ones.
+def test_a_minimum_in_doubt_is_not_called_one(monkeypatch):
+    # Few steps do not resolve the lowest eigenvalue, which is negative, among so many small ones.
+    few = functools.partial(tg.extreme_eigenpairs, max_steps=30)
+    monkeypatch.setattr(tg.curvature, "extreme_eigenpairs", few)
     H = device(np.diag(np.r_[-1e-5, np.logspace(-4, 0, 1499)]))
-    point = tg.classify_critical_point(H, device(np.zeros(1500)))
-    assert point.kind == "inconclusive (degenerate)"
+    for doubtful in (H, -H):
+        point = tg.classify_critical_point(doubtful, device(np.zeros(1500)))
+        assert point.kind == "inconclusive (degenerate)"
     H = device(np.diag(np.linspace(1, 2, 1500)))
     assert tg.classify_critical_point(H, device(np.zeros(1500))).kind == "local minimum"
     assert tg.classify_critical_point(-H, device(np.zeros(1500))).kind == "local maximum"
@@ -377,8 +424,9 @@ def test_the_gradient_norm_is_told():
 
 
 def test_the_gradient_must_fit():
-    with pytest.raises(ValueError, match=r"must be \(2,\), not \(3,\)"):
-        tg.classify_critical_point(device(np.eye(2)), device(np.zeros(3)))
+    for size in (1, 3):
+        with pytest.raises(ValueError, match=rf"must be \(2,\), not \({size},\)"):
+            tg.classify_critical_point(device(np.eye(2)), device(np.zeros(size)))
     with pytest.raises(ValueError, match="gradient is not finite"):
         tg.classify_critical_point(device(np.eye(2)), device(np.array([0.0, np.nan])))
 
@@ -397,6 +445,16 @@ def test_the_way_out_of_a_saddle_leads_down():
     np.testing.assert_allclose(host(opposite), -u)
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_the_way_out_goes_down_the_gradient_if_there_is_one(place):
+    H, unit = np.eye(4), np.eye(4)[place]
+    H[place, place] = -1
+    for gradient, u in [(None, unit), (0 * unit, unit), (unit, -unit), (-unit, unit)]:
+        gradient = None if gradient is None else device(gradient)
+        found = host(tg.escape_direction(device(H), gradient))
+        np.testing.assert_allclose(found, u, rtol=0, atol=1e-15)
+
+
 def test_a_single_parameter_has_a_way_out():
     assert host(tg.escape_direction(device(np.array([[-2.0]])))).tolist() == [1]
 
@@ -406,9 +464,17 @@ def test_at_a_minimum_there_is_no_way_out():
     assert tg.escape_direction(device(np.diag([0.0, 2.0]))) is None
     assert tg.escape_direction(device(np.diag([-1e-12, 2.0]))) is None
     assert tg.escape_direction(device(np.diag([-1.0, -2.0]))) is not None
+    assert tg.escape_direction(device(np.diag([-2.0, 1.0])), tol=1) is None  # −2 is not below −2
 
 
 # The whole spectrum
+
+
+def test_the_density_is_a_sum_of_bells():
+    spectrum = tg.curvature.SpectralDensity(np.array([0.0, 1.0]), np.array([0.25, 0.75]))
+    bell = [np.exp(-z * z / 2) / np.sqrt(2 * np.pi) for z in range(3)]
+    expected = [0.5 * bell[0] + 1.5 * bell[2], 2 * bell[1], 0.5 * bell[2] + 1.5 * bell[0]]
+    assert spectrum.density([0, 0.5, 1], width=0.5).tolist() == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_density_is_that_of_the_exact_spectrum():
@@ -424,6 +490,11 @@ def test_the_density_is_that_of_the_exact_spectrum():
     ours, theirs = (np.cumsum(s.density(x, width)) * (x[1] - x[0]) for s in (spectrum, each))
     assert theirs[-1] == pytest.approx(1, abs=1e-3)
     assert np.abs(ours - theirs).max() < 0.05
+
+
+def test_one_probe_is_enough():
+    spectrum = tg.spectral_density(device(np.diag([1.0, 2.0])), probes=1)
+    assert spectrum.nodes.tolist() == pytest.approx([1, 2])
 
 
 def test_the_density_is_that_of_ten_probes_of_80_steps_unless_said():

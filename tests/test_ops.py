@@ -228,6 +228,12 @@ def test_arrays_are_joined_along_the_first_axis_unless_said():
     assert tg.stack([tg.Tensor(A), tg.Tensor(B)]).shape == (2, 3, 4)
 
 
+@pytest.mark.parametrize("axis", range(-3, 3))
+def test_the_new_axis_of_a_stack_may_stand_anywhere(axis):
+    result = tg.stack([tg.Tensor(A), tg.Tensor(B)], axis)
+    np.testing.assert_array_equal(result.numpy(), np.stack([A, B], axis))
+
+
 def test_repeated_indices_add_up():
     assert gradient(lambda x: x[PICKS], [1.0, 2.0, 3.0]) == [1, 0, 2]
     assert gradient(lambda x: x[[-1, 2]], [1.0, 2.0, 3.0]) == [0, 0, 2]

@@ -1,7 +1,6 @@
 """Change one thing in a module, and see whether a test notices: mutation testing.
 
 python tests/mutation/run.py ops         # every mutant of a module, in some minutes
-python tests/mutation/run.py ops 100     # as many of them, drawn at random
 python tests/mutation/run.py ops again   # only those that survived the last time
 
 Cosmic Ray makes the mutants. Each is tested in its own copy of the tree, first by the tests of its
@@ -10,14 +9,15 @@ module. What survives is listed in outcome.json, and survivors.toml says why.
 
 import ast
 import difflib
+import functools
 import json
 import multiprocessing
 import os
-import random
 import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import hypothesis.extra.numpy  # noqa: F401 - once here, instead of in each of the forks
@@ -25,13 +25,14 @@ import pytest
 from cosmic_ray.commands.init import _all_work_items
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
+from tqdm import tqdm
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 OUTCOME = HERE / "outcome.json"
-SLOW = ["oracle", "programs", "faults", "main", "datasets", "long", "trust"]
-ALL = ["tests", "tinygrad_edu", "README.md", *(f"--ignore=tests/test_{name}.py" for name in SLOW)]
-SECONDS = 300  # for what takes about ten
+OWN = {"functions": "ops"}  # whose tests come first, where a module has no file of its own
+OTHER = "datasets docs examples faults long main oracle pages programs site trust".split()  # slow
+ALL = ["tests", "tinygrad_edu", "README.md", *(f"--ignore=tests/test_{name}.py" for name in OTHER)]
 
 
 def program(source):
@@ -46,7 +47,7 @@ def program(source):
 
 
 def mutants(path):
-    """List the programs that differ in one place: (the line, what stands there instead, source)."""
+    """List the programs that differ in one place: (line, what stands there instead, source)."""
     source = path.read_text(encoding="utf-8")
     seen, found = {program(source)}, []
     for item in _all_work_items([path], {}):
@@ -64,56 +65,50 @@ def mutants(path):
     return found
 
 
-def survives(path, source):
+def survives(path, source, seconds=600):
     """Tell whether all tests pass with this source instead of a module's own."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*"))
         (copy / path.relative_to(ROOT)).write_text(source, encoding="utf-8")
-        first = [f"tests/test_{path.name}"]
-        return all(passes(copy, tests) for tests in (first, ALL, [*ALL, "--backend=stand-in"]))
+        own = [f"tests/test_{OWN.get(path.stem, path.stem)}.py"]
+        runs = [own, [*own, "--backend=stand-in"], ALL]
+        return all(passes(copy, tests, seconds) for tests in runs)
 
 
-def passes(copy, tests):
+def passes(copy, tests, seconds):
     """Run tests in a process of its own, which a mutant may crash, or keep from ever ending."""
     child = os.fork()
     if not child:
         try:
-            signal.alarm(SECONDS)
+            signal.alarm(seconds)
             for stream in (1, 2):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
             os.chdir(copy)
             os.environ["CI"] = "1"  # Hypothesis draws the same numbers each time
             sys.path.insert(0, str(copy))
-            options = ["-x", "--assert=plain", "--rootdir", str(copy)]
-            os._exit(pytest.main([*options, *tests]))
+            os._exit(pytest.main(["-x", "--assert=plain", "--rootdir", str(copy), *tests]))
         finally:
             os._exit(1)
     return os.waitpid(child, 0)[1] == 0
 
 
 def main():
-    """Try mutants of one module, and write down which survive."""
-    module, *how = sys.argv[1:]
+    """Try the mutants of one module, and write down which survive."""
+    module, *again = sys.argv[1:]
     path = ROOT / "tinygrad_edu" / f"{module}.py"
-    assert survives(path, path.read_text(encoding="utf-8")), "the tests fail without a mutant"
     outcome = json.loads(OUTCOME.read_text(encoding="utf-8"))
     found = mutants(path)
-    random.Random(0).shuffle(found)
-    if how == ["again"]:
-        before = outcome[module]
-        tried = [mutant for mutant in found if mutant[:2] in before["survivors"]]
-        count = before["tried"]
-    else:
-        tried = found[: int(how[0])] if how else found
-        count = len(tried)
+    tried = [m for m in found if not again or m[:2] in outcome[module]["survivors"]]
+    start = time.monotonic()
+    assert survives(path, path.read_text(encoding="utf-8")), "the tests fail without a mutant"
+    work = functools.partial(survives, path, seconds=3 * round(time.monotonic() - start))
     with multiprocessing.Pool() as pool:
-        alive = pool.starmap(survives, [(path, source) for _, _, source in tried], chunksize=1)
-    survivors = [mutant[:2] for mutant, lives in zip(tried, alive) if lives]
-    print(f"{module}: {len(survivors)} of {count} mutants survive")
-    outcome[module] = {"mutants": len(found), "tried": count, "survivors": survivors}
-    text = json.dumps(outcome, indent=1, ensure_ascii=False)
-    OUTCOME.write_text(text + "\n", encoding="utf-8")
+        lives = pool.imap(work, [source for _, _, source in tried])
+        survivors = [m[:2] for m, alive in zip(tried, tqdm(lives, total=len(tried))) if alive]
+    print(f"{module}: {len(survivors)} of {len(found)} mutants survive")
+    outcome[module] = {"mutants": len(found), "survivors": survivors}
+    OUTCOME.write_text(json.dumps(outcome, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
