@@ -25,7 +25,7 @@ def test_what_was_found_would_be_found_again(tests):
 
 
 def test_every_survivor_is_explained_and_nothing_else():
-    for module, (_, survivors) in trust.outcome().items():
+    for module, (_, _, survivors) in trust.outcome().items():
         explained = [pair for _, pairs in trust.explanations()[module] for pair in pairs]
         assert sorted(explained) == sorted(map(list, {tuple(pair) for pair in survivors}))
 

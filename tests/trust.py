@@ -204,12 +204,12 @@ def page(tests):
         "`python tests/mutation/run.py` tries them, and this is what it last found. Each survivor",
         "was read.",
         "",
-        "| module | mutants | found by a test | explained below |",
-        "|---|---:|---:|---:|",
+        "| module | mutants | tried | found by a test | explained below |",
+        "|---|---:|---:|---:|---:|",
     ]
-    for module, (mutants, survivors) in outcome().items():
-        left = len(survivors)
-        lines.append(f"| `{module}` | {mutants} | {mutants - left} | {left} |")
+    for module, (mutants, tried_mutants, survivors) in outcome().items():
+        killed, left = tried_mutants - len(survivors), len(survivors)
+        lines.append(f"| `{module}` | {mutants} | {tried_mutants} | {killed} | {left} |")
     for module, explained in explanations().items():
         lines += ["", f"### Survivors in `{module}`"]
         for why, mutants in explained:
@@ -221,7 +221,7 @@ def page(tests):
 
 
 def outcome():
-    """Return for each module how many mutants were tried, and which survived."""
+    """Return for each module how many mutants there are, how many were tried, which survived."""
     modules = json.loads((HERE / "mutation" / "outcome.json").read_text(encoding="utf-8"))
     return {name: tuple(counts.values()) for name, counts in modules.items()}
 
