@@ -132,8 +132,12 @@ class DataLoader:
             name: backend.move(order, name) for name in map(backend.name_of, self.dataset.arrays)
         }
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            batch = slice(start, start + self.batch_size)
+            batch = self._share(start, min(start + self.batch_size, len(order)))
             yield tuple(
                 Tensor(array[orders[backend.name_of(array)][batch] if self.shuffle else batch])
                 for array in self.dataset.arrays
             )
+
+    def _share(self, start: int, stop: int) -> slice:
+        # All of the batch: only with several processes, each has a share of it.
+        return slice(start, stop)
