@@ -27,7 +27,7 @@ TITLES = {  # of the examples' folders
 }
 MODULES = (  # in reading order
     *("core", "ops", "functions", "tensor", "check", "backend", "nn", "state"),
-    *("data", "datasets", "optim", "training", "curvature", "graph", "evidence"),
+    *("data", "datasets", "optim", "training", "curvature", "distributed", "graph", "evidence"),
 )
 LEDGER = """\
 ---

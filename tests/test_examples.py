@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import runpy
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ if not EXAMPLES.exists():
 SCRIPTS = sorted(EXAMPLES.glob("*/*.py"))
 EXPECTED = json.loads((EXAMPLES / "expected.json").read_text(encoding="utf-8"))
 pytestmark = [pytest.mark.host, pytest.mark.filterwarnings("default")]
+needs_mpi = pytest.mark.skipif(not find_spec("mpi4py"), reason="MPI is not installed")
 
 
 def module(name):
@@ -255,6 +257,10 @@ OVERTURNED = [
             ("spectrum", "all eigenvalues count alike", "D3"),
             ("noise_scale", "swapped treatments", "D4"),
         ]
+    ],
+    *[
+        pytest.param("data_parallelism", plant, "19b", marks=needs_mpi)
+        for plant in ("the loader does not shuffle", "momentum pulls back")
     ],
 ]
 
