@@ -31,6 +31,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -106,19 +107,17 @@ def _agree(doing: str, samples: int = 0) -> list[int]:
     return counts
 
 
-def _end_all(reason: str) -> None:
+def _end_all(why: str) -> None:
     sys.stdout.flush()
-    print(f"rank {world.rank} of {world.size} {reason}: all end", file=sys.stderr, flush=True)
+    said = f"{why}\nrank {world.rank} of {world.size} has failed, so all ranks end\n"
+    print(said, end="", file=sys.stderr, flush=True)  # in one piece, for others may print, too
     time.sleep(1)  # mpiexec passes on what was printed, but only as long as it runs
     world.Abort(1)
 
 
-def _on_error(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
+def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     # Otherwise the other ranks would wait for this one for ever.
-    sys.__excepthook__(kind, error, traceback)
-    _end_all("failed")
+    _end_all("".join(traceback.format_exception(kind, error, trace)).rstrip())
 
 
 def _on_exit() -> None:
@@ -127,7 +126,7 @@ def _on_exit() -> None:
         try:
             _agree("has ended")
         except RuntimeError as error:
-            _end_all(f"stops, since {error}")
+            _end_all(str(error))
 
 
 if world.size > 1:
