@@ -428,3 +428,16 @@ def test_without_mpiexec_the_error_says_what_to_install():
     )
     expected = "no mpiexec, which starts the ranks, in /nowhere or on the PATH: python -m pip inst"
     assert expected in done.stderr
+
+
+@needs_mpi
+def test_ranks_that_do_not_know_of_each_other_are_noticed():
+    """As when mpiexec is of one MPI, and mpi4py uses another: each rank would train alone."""
+    code = """
+        from mpi4py import MPI
+        import os
+        other = "OMPI_COMM_WORLD_SIZE" if MPI.get_vendor()[0] == "MPICH" else "PMI_SIZE"
+        os.environ[other] = "2"
+        from tinygrad_edu import distributed
+        """
+    assert "mpiexec started 2 ranks, but MPI knows of 1" in python(code).stderr

@@ -62,6 +62,14 @@ except (ImportError, RuntimeError) as error:  # mpi4py is missing, or finds no M
 finally:
     faulthandler.cancel_dump_traceback_later()
 
+# Ranks that another MPI's mpiexec started do not know of each other: each would train alone.
+started = os.environ.get("PMI_SIZE") or os.environ.get("OMPI_COMM_WORLD_SIZE") or "1"
+if int(started) != world.size:
+    raise ImportError(
+        f"mpiexec started {started} ranks, but MPI knows of {world.size}: mpi4py uses "
+        f"{MPI.get_vendor()[0]}, so use its mpiexec, say the one in {sys.prefix}/bin"
+    )
+
 
 def command(ranks: int, *arguments: str) -> list[str]:
     """Return the command that runs Python on so many ranks, as `subprocess.run` takes it.
@@ -156,7 +164,7 @@ def _mean(array: Array, samples: int, doing: str) -> Array:
     total = sum(_agree(f"{doing} {backend.describe(array)}", samples))
     if not total:
         raise ValueError("no rank has a sample, so there is no mean")
-    # Each rank weighs its own part, and MPI adds: Σ (nᵣ/n)·gᵣ. Nothing times NaN would be NaN.
+    # Each rank weighs its own part, and MPI adds: Σ (nᵣ/n)·gᵣ. (0 · NaN would be NaN.)
     part = array * (samples / total) if samples else np.zeros_like(array)
     return _exchange(part, lambda buffer: world.Allreduce(MPI.IN_PLACE, buffer))
 
