@@ -392,6 +392,30 @@ def test_four_ranks_end_when_one_is_killed(tmp_path):
     assert "Killed" in done.stdout + done.stderr
 
 
+@needs_mpi
+def test_an_error_that_all_ranks_share_can_be_caught_and_all_go_on(tmp_path):
+    succeed(
+        tmp_path,
+        2,
+        f"""
+        {PARAMS}
+        def refuses(error, call, *arguments):
+            try:
+                call(*arguments)
+            except error:
+                return
+            raise AssertionError(f"{{call}} did not raise")
+
+        refuses(ValueError, distributed.average_gradients, p, 0)
+        refuses(ValueError, distributed.average_gradients, p, -1)
+        refuses(ValueError, distributed.ShardedHessian, lambda: (p[0] ** 3).sum(), p, 0)
+        refuses(RuntimeError, distributed.broadcast, p[world.rank :])
+        assert distributed.mean(world.rank, 1) == 0.5
+        distributed.MPI.Finalize()  # whoever ends MPI is not asked again
+        """,
+    )
+
+
 # ── What is missing is said ──────────────────────────────────────────────────────────────────────
 
 
