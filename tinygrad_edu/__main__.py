@@ -182,7 +182,8 @@ def run(arguments: argparse.Namespace) -> None:
         longer = 1 / (1 - arguments.momentum)
         print(
             f"Part of that is the longer step: down a steady slope Momentum's grows {longer:.3g} "
-            f"times as long.\nTo see the rest, look at what SGD does with --lr {arguments.lr * longer:.3g}."
+            "times as long.\n"
+            f"To see the rest, look at what SGD does with --lr {arguments.lr * longer:.3g}."
         )
     if arguments.plot:
         plot(runs, arguments.plot)
