@@ -422,9 +422,15 @@ def test_an_interrupt_at_any_moment_costs_no_more_than_a_batch(tmp_path, optimiz
     path = tmp_path / "run.npz"
     with child(train_until_interrupted, optimizer, path) as process:
         assert process.stdout.readline() == "running\n", process.stderr.read()
-        time.sleep(random.uniform(0, 0.1))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 0, process.stderr.read()
+        # One interrupt must do; only where coverage traces the code, it may swallow some.
+        tries = 10 if "coverage" in sys.modules else 1
+        for _ in range(tries):
+            time.sleep(random.uniform(0, 0.1))
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE / tries)
+                break
+        assert process.poll() == 0, process.stderr.read()
     last_epoch = int(tg.load(path)["epoch"]) + 1
     assert gone_on(optimizer, path, last_epoch) == uninterrupted(optimizer, last_epoch)
 
