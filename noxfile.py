@@ -58,6 +58,7 @@ def oldest(session: nox.Session) -> None:
         "tqdm==4.66.0",
         "matplotlib==3.9.0",
         "scipy==1.13.0",
+        "pyparsing<3.3",  # it deprecates names that this Matplotlib uses
     )
 
 
