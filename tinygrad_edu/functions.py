@@ -116,7 +116,7 @@ def _cross_entropy(logits: Operand, labels: Operand, found: list[Any], /) -> Res
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, the numbers of classes, but are {labels.dtype}")
     outside = (labels < 0) | (labels >= logits.shape[1])
-    # On a GPU, whoever asks whether there is one must wait for it; there the loss is NaN.
+    # On a GPU, to ask whether any label is outside would be to wait; there the loss is NaN.
     if backend.name_of(labels) == "numpy" and outside.any():
         raise ValueError(f"labels must be 0 to {logits.shape[1] - 1}, not {labels[outside][0]}")
     scores = logits.T.copy()  # a row for each class: NumPy is slow along short rows
