@@ -39,7 +39,8 @@ def on_config(config):
 def on_pre_build(config):
     """Write the pages that are made."""
     try:
-        pages.write()
+        if pages.write():
+            config.extra_javascript.append("assets/live/python.js")
     except ValueError as error:
         raise PluginError(str(error)) from None
 

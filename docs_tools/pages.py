@@ -7,12 +7,14 @@ They are written into docs/, where Git ignores them, and only if they have chang
 
 import ast
 import html
+import io
 import json
 import re
 import sys
 import textwrap
+import zipfile
 
-from vendor import ROOT, fetch, put
+from vendor import ROOT, fetch, put, runtime
 
 sys.path.insert(0, str(ROOT / "examples"))
 import run_all
@@ -203,9 +205,20 @@ def reference():
     return pages | {"api/index.md": head + rows}
 
 
+def zipped():
+    """Pack the package for Python in the browser, always into the same bytes."""
+    package, packed = ROOT / "tinygrad_edu", io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted([*package.glob("*.py"), *package.glob("*.npz")]):
+            archive.writestr(zipfile.ZipInfo(f"tinygrad_edu/{file.name}"), file.read_bytes())
+    return packed.getvalue()
+
+
 def write():
-    """Run the examples that have changed, and write all pages."""
-    fetch("katex")
+    """Run the examples that have changed, and write all pages; tell if they can run Python."""
+    for package in ("katex", "d3-array", "d3-contour"):
+        fetch(package)
+    live = runtime() is not None
     folders, failures = run_all.run_scripts(ROOT / "build" / "examples")
     if failures:
         raise ValueError("\n".join(failures))
@@ -213,12 +226,14 @@ def write():
     for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         pages[name.lower()] = text.replace("](docs/", "](")  # on the site, they stand in docs/
+    pages["assets/live/tinygrad_edu.zip"] = zipped()
     for name, content in pages.items():
         put(DOCS / name, content if isinstance(content, bytes) else content.encode())
     for name in MADE:  # what an example that is gone has left
         for file in (DOCS / name).rglob("*.*"):
             if str(file.relative_to(DOCS)) not in pages:
                 file.unlink()
+    return live
 
 
 if __name__ == "__main__":

