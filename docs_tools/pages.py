@@ -14,6 +14,7 @@ import sys
 import textwrap
 import zipfile
 
+from precompute import playground, precompute
 from vendor import ROOT, fetch, put, runtime
 
 sys.path.insert(0, str(ROOT / "examples"))
@@ -227,6 +228,8 @@ def write():
         text = (ROOT / name).read_text(encoding="utf-8")
         pages[name.lower()] = text.replace("](docs/", "](")  # on the site, they stand in docs/
     pages["assets/live/tinygrad_edu.zip"] = zipped()
+    for surface in playground.SURFACES:
+        pages[f"assets/playground/precomputed/{surface}.js"] = precompute(surface)
     for name, content in pages.items():
         put(DOCS / name, content if isinstance(content, bytes) else content.encode())
     for name in MADE:  # what an example that is gone has left

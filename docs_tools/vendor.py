@@ -132,9 +132,9 @@ def from_registries():
             if not name.endswith(".whl"):
                 yield name, tar.extractfile(f"package/{name}").read()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         # It is only unpacked, so it need not fit this Python.
-        command += ["--only-binary=:all:", "--python-version=3.12", PYPI_HAS]
+        command += ["--only-binary=:all:", "--python-version=3.12", "--dest", folder, PYPI_HAS]
         subprocess.run(command, check=True)
         [wheel] = Path(folder).iterdir()
         with zipfile.ZipFile(wheel) as files:

@@ -1,7 +1,7 @@
 // Python for the pages. It is loaded, 15 MB, when a page first asks for it.
 //
 //   python.start()                    a promise of what runs: "Python 3.14, NumPy …"
-//   python.call(file, name, given)    calls a function of a file in assets/: JSON in, JSON out
+//   python.call(file, name, given)    calls a function of a file in assets/ by keywords
 //   python.stop()                     ends it, whatever it does; the next call starts it anew
 const python = (() => {
   const home = document.currentScript.src;
@@ -19,7 +19,7 @@ const python = (() => {
           const { resolve, reject } = waiting.get(data.id);
           waiting.delete(data.id);
           if (data.error) reject(new Error(data.error));
-          else resolve(data);
+          else resolve(data.result);
         }
       };
       worker.onerror = (event) => reject(new Error(event.message || "no worker"));

@@ -1,0 +1,212 @@
+// The playground's drawings, in SVG: the land, the loss and the map. Colors are in playground.css,
+// arrowheads and dots in the page.
+const plots = (() => {
+  const KINDS = ["sgd", "momentum"];
+
+  function element(name, attributes, ...children) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  }
+
+  const label = (x, y, words, anchor = "middle", kind = "") =>
+    element("text", { x, y, "text-anchor": anchor, class: kind }, words);
+
+  const line = (points, kind, more = {}) => {
+    const corners = points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`);
+    return element("path", { d: `M${corners.join("L")}`, class: kind, ...more });
+  };
+
+  const minus = (words) => words.replace("-", "−");
+  const short = (value) => minus(String(Number(value.toPrecision(3))));
+
+  // ── Axes ─────────────────────────────────────────────────────────────────────────────────────
+
+  // From values to pixels. What is far away stays so, but within what browsers can draw.
+  function scale([low, high], [from, to]) {
+    const at = (value) => from + ((value - low) / (high - low)) * (to - from);
+    const pixel = (value) => Math.max(-1e4, Math.min(1e4, at(value)));
+    pixel.back = (place) => low + ((place - from) / (to - from)) * (high - low);
+    return pixel;
+  }
+
+  // Some round numbers between two, each with its name.
+  function ticks([low, high]) {
+    const power = 10 ** Math.floor(Math.log10((high - low) / 4));
+    const gap = power * [1, 2, 5].findLast((digit) => digit * power * 4 <= high - low);
+    const first = Math.ceil(low / gap);
+    const count = Math.floor(high / gap) - first + 1;
+    return Array.from({ length: count }, (_, i) => [(first + i) * gap, short((first + i) * gap)]);
+  }
+
+  // An empty plot, as wide as its place. What is drawn within its frame goes to `inner`.
+  function plot(svg, ratio, ranges) {
+    const [width, height] = [svg.parentElement.clientWidth, svg.parentElement.clientWidth * ratio];
+    const [left, right, top, bottom] = [40, width - 12, 22, height - 34];
+    const [x, y] = [scale(ranges[0], [left, right]), scale(ranges[1], [bottom, top])];
+    const frame = { x: left, y: top, width: right - left, height: bottom - top };
+    const clip = element("clipPath", { id: `${svg.id}-frame` }, element("rect", frame));
+    const inner = element("g", { "clip-path": `url(#${svg.id}-frame)` });
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.replaceChildren(clip, inner, element("rect", { ...frame, class: "frame" }));
+    function axes(names, xTicks, yTicks) {
+      svg.append(
+        ...xTicks.map(([value, name]) => label(x(value), bottom + 14, name)),
+        ...yTicks.map(([value, name]) => label(left - 5, y(value) + 4, name, "end")),
+        label((left + right) / 2, bottom + 29, names[0], "middle", "name"),
+        label(left, top - 8, names[1], "middle", "name"),
+      );
+    }
+    return { inner, x, y, top, bottom, axes };
+  }
+
+  // ── The land: a curve, or a surface by its contour lines ─────────────────────────────────────
+
+  function contours(values, { x, y }, [[left, right], [low, high]]) {
+    const side = Math.sqrt(values.length);
+    const [least, most] = [Math.min(...values), Math.max(...values)];
+    const level = (i) => least + (most - least) * ((i + 0.5) / 14) ** 2; // even on a parabola
+    const levels = Array.from({ length: 14 }, (_, i) => level(i));
+    const at = ([i, j]) => [
+      x(left + ((i - 0.5) / (side - 1)) * (right - left)),
+      y(low + ((j - 0.5) / (side - 1)) * (high - low)),
+    ];
+    const shapes = d3.contours().size([side, side]).thresholds(levels)(values);
+    return shapes.map(({ coordinates }) => {
+      const rings = coordinates.flat().map((ring) => `M${ring.map(at).join("L")}Z`);
+      return element("path", { d: rings.join(""), class: "contour" });
+    });
+  }
+
+  function land(svg, { view, axes }, values) {
+    const curve = view.length === 1;
+    const most = Math.max(...values);
+    const ranges = curve ? [view[0], [-0.05 * most, 1.1 * most]] : view;
+    const { inner, x, y, ...drawn } = plot(svg, 0.62, ranges);
+    if (curve) {
+      const [left, right] = view[0];
+      const at = (i) => left + (i / (values.length - 1)) * (right - left);
+      inner.append(line(values.map((value, i) => [x(at(i)), y(value)]), "curve"));
+    } else {
+      inner.append(...contours(values, { x, y }, view));
+    }
+    drawn.axes(curve ? [axes[0], "L"] : axes, ...ranges.map(ticks));
+    const layer = element("g", {});
+    inner.append(layer);
+    const at = (path, i) => [x(path.places[i][0]), y(curve ? path.loss[i] : path.places[i][1])];
+    const vector = ([across, up]) => [x(across) - x(0), curve ? 0 : y(up) - y(0)];
+    return { layer, curve, at, vector, start: ([left, top]) => [x.back(left), y.back(top)] };
+  }
+
+  // The next step from a place: against the slope, what is left of the last step, and their sum,
+  // as a parallelogram (on a curve: one above the other), and how much larger than they are.
+  function arrows(ground, path, lr, i) {
+    const [here, next, slope] = [path.places[i], path.places[i + 1], path.gradients[i]];
+    const sum = next.map((value, axis) => value - here[axis]);
+    const down = slope.map((value) => -lr * value);
+    const last = sum.map((value, axis) => value - down[axis]);
+    const vectors = { slope: down, last, sum };
+    for (const kind in vectors) vectors[kind] = ground.vector(vectors[kind]);
+    const length = (vector) => Math.hypot(...vector);
+    const longest = Math.max(...Object.values(vectors).map(length));
+    const larger = [1, 2, 5, 10, 20, 50, 100].findLast((it) => it * longest < 90) ?? 1;
+    const [x, y] = ground.at(path, i);
+    const height = ground.curve ? { slope: -42, last: -28, sum: -14 } : { slope: 0, last: 0, sum: 0 };
+    const from = (kind) => [x, y + height[kind]];
+    const to = (kind) => from(kind).map((value, axis) => value + larger * vectors[kind][axis]);
+    const drawn = Object.keys(vectors).filter((kind) => larger * length(vectors[kind]) > 2);
+    const parts = drawn.map((kind) =>
+      line([from(kind), to(kind)], `arrow ${kind}`, { "marker-end": `url(#pg-head-${kind})` }),
+    );
+    if (!ground.curve) parts.unshift(line([to("slope"), to("sum"), to("last")], "side"));
+    return { parts, larger: parts.length ? larger : 1 };
+  }
+
+  // Both paths, whole and so far. Returns how much larger than they are the arrows are drawn.
+  function paths(ground, traced, lr, step) {
+    const parts = [];
+    for (const kind of KINDS) {
+      const path = traced[kind];
+      const points = path.places.map((_, i) => ground.at(path, i));
+      const dot = `url(#pg-dot-${kind})`;
+      const more = { id: `pg-${kind}-path`, "marker-start": dot, "marker-mid": dot };
+      if (!ground.curve) parts.push(line(points, `path whole ${kind}`));
+      const so_far = points.slice(0, step + 1);
+      parts.push(line(so_far, `path ${kind} ${ground.curve ? "dots" : ""}`, more));
+      const [cx, cy] = so_far.at(-1);
+      parts.push(
+        kind === "sgd"
+          ? element("rect", { x: cx - 6, y: cy - 6, width: 12, height: 12, class: "ball sgd" })
+          : element("circle", { cx, cy, r: 7, class: "ball momentum" }),
+      );
+    }
+    const path = traced.momentum;
+    const next = arrows(ground, path, lr, Math.min(step, path.gradients.length - 1));
+    ground.layer.replaceChildren(...parts, ...next.parts);
+    return next.larger;
+  }
+
+  // ── The loss over time ───────────────────────────────────────────────────────────────────────
+
+  // Returns a function that moves the mark.
+  function loss(svg, traced, steps) {
+    const all = KINDS.flatMap((kind) => traced[kind].loss);
+    const start = all[0];
+    const low = Math.floor(Math.log10(Math.max(1e-12 * start, Math.min(...all))));
+    const high = Math.floor(Math.log10(Math.min(1e3 * start, Math.max(...all)))) + 1;
+    const { inner, x, y, top, bottom, axes } = plot(svg, 0.5, [[0, steps], [low, high]]);
+    for (const kind of KINDS) {
+      const logs = traced[kind].loss.map((value) => Math.log10(Math.max(value, 1e-300)));
+      inner.append(line(logs.map((value, i) => [x(i), y(value)]), `path ${kind}`));
+    }
+    const gap = Math.ceil((high - low) / 5);
+    const powers = Array.from({ length: Math.floor((high - low) / gap) + 1 }, (_, i) => low + i * gap);
+    const name = (power) => (power > -4 ? short(10 ** power) : `1e−${-power}`);
+    axes(["updates", "L"], ticks([0, steps]), powers.map((power) => [power, name(power)]));
+    const mark = element("line", { y1: top, y2: bottom, class: "mark" });
+    inner.append(mark);
+    return (step) => ["x1", "x2"].forEach((end) => mark.setAttribute(end, x(step)));
+  }
+
+  // ── The map of regimes ───────────────────────────────────────────────────────────────────────
+
+  // rows[j][i] is the regime of momenta[j] and lrs[i]. Returns how to read the map, and its word
+  // for the present setting.
+  function map(svg, { rows, names, lrs, momenta }, [lr, momentum]) {
+    const { inner, x, y, bottom, axes } = plot(svg, 0.62, [[0, lrs.length], [0, momenta.length]]);
+    const regions = names.map(() => []);
+    rows.forEach((row, j) => {
+      row.forEach((kind, i) => regions[kind].push([i, j]));
+      for (let i = 0, end; i < row.length; i = end) {
+        for (end = i; row[end] === row[i]; ) end += 1;
+        const size = { width: x(end) - x(i), height: y(j) - y(j + 1) };
+        inner.append(element("rect", { x: x(i), y: y(j + 1), ...size, class: `regime-${row[i]}` }));
+      }
+    });
+    const middle = (cells) =>
+      [0, 1].map((axis) => Math.round(cells.reduce((sum, cell) => sum + cell[axis], 0) / cells.length));
+    regions.forEach((cells, kind) => {
+      if (!cells.length) return;
+      let [i, j] = middle(cells);
+      if (rows[j][i] !== kind) [i, j] = middle(cells.filter((cell) => cell[1] === cells[0][1]));
+      const room = x(rows[j].filter((it) => it === kind).length) - x(0);
+      if (room < 5.7 * names[kind].length) return; // the caption names it when you are there
+      inner.append(label(x(i + 0.5), Math.min(y(j + 0.5) + 4, bottom - 4), names[kind]));
+    });
+
+    const [i, j] = [lrs.indexOf(lr), momenta.indexOf(momentum)];
+    const [here, high] = [x(i + 0.5), y(j + 0.5)];
+    inner.append(
+      element("path", { d: `M${here - 12} ${high}h24M${here} ${high - 12}v24`, class: "here" }),
+      element("circle", { cx: here, cy: high, r: 6, class: "here" }),
+    );
+    const some = (list, values) => values.map((value) => [list.indexOf(value) + 0.5, String(value)]);
+    axes(["η", "λ"], some(lrs, [0.01, 0.1, 1]), some(momenta, [0, 0.5, 0.9, 0.99]));
+    const cell = (list, at) => list[Math.max(0, Math.min(list.length - 1, Math.floor(at)))];
+    const read = ([left, top]) => [cell(lrs, x.back(left)), cell(momenta, y.back(top))];
+    return { read, word: names[rows[j][i]] };
+  }
+
+  return { land, paths, loss, map, short, minus };
+})();
