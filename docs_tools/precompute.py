@@ -8,25 +8,28 @@ import json
 import sys
 from itertools import product
 
+import numpy as np
 from vendor import ASSETS
 
 sys.path.insert(0, str(ASSETS / "playground"))
 import playground
 
 
-def short(value, decimals=None):
-    """Round, and write a column of equal numbers as one of them: a third of the bytes."""
-    if isinstance(value, dict):
-        # Places are compared to 4 decimals; all else may be tiny, and keeps 5 digits.
-        exact = {"places": 5, "gradients": 5}
-        return {key: short(value[key], exact.get(key, decimals)) for key in value}
-    if isinstance(value, list):
-        values = [short(item, decimals) for item in value]
-        same = len(values) > 1 and all(item == values[0] for item in values)
-        return values[0] if same and not isinstance(values[0], list) else values
-    if isinstance(value, float):
-        return round(value, decimals) if decimals else float(f"{value:.5g}")
-    return value
+def digits(values):
+    """Keep 5 digits of each number, be it tiny or not."""
+    return [float(f"{value:.5g}") for value in values]
+
+
+def short(path):
+    """Round a path: places and gradients to 5 decimals, the rest to 5 digits.
+
+    A column of equal numbers becomes one of them.
+    """
+    rounded = {name: np.round(path[name], 5).tolist() for name in ("places", "gradients")}
+    for name in ("loss", "slope", "lowest", "highest", "kind"):
+        column = path[name] if name == "kind" else digits(path[name])
+        rounded[name] = column[0] if len(set(column)) == 1 else column
+    return path | rounded
 
 
 def key_of(condition, batch, lr, momentum, nesterov):
@@ -53,7 +56,7 @@ def precompute(name):
         found = playground.path(surface=name, start=surface.start, **settings)
         paths[key_of(**settings)] = short(found)
     for condition in surface.conditions:
-        landscapes[condition] = short(playground.landscape(name, condition))
+        landscapes[condition] = digits(playground.landscape(name, condition))
         for nesterov in (False, True):
             regimes[f"{condition} {nesterov:d}"] = playground.regimes(name, condition, nesterov)
     told = about | {"momenta": playground.MOMENTA, "fine": playground.FINE}

@@ -215,9 +215,13 @@ def test_the_page_has_a_control_for_everything_that_can_be_set():
 
 
 def test_rounding_keeps_places_to_5_decimals_and_all_else_to_5_digits():
-    exact = {"places": [[1.2345678, 2.0]], "loss": [1.2345678e-9, 2.0], "kind": [0, 0, 0]}
-    rounded = {"places": [[1.23457, 2.0]], "loss": [1.2346e-9, 2.0], "kind": 0}
-    assert precompute.short(exact) == rounded
+    path = playground.path(**settings("ravine", start=(0.0, 1.2345678), lr=1.0, momentum=0))
+    rounded = precompute.short(path)
+    assert path["places"][:2] == [[0, 1.2345678], [0, 0]]
+    assert rounded["places"][:2] == [[0, 1.23457], [0, 0]]
+    assert path["loss"][0] == 1.2345678**2 / 2
+    assert rounded["loss"][:2] == [0.76208, 0]
+    assert (rounded["lowest"], rounded["highest"]) == (0.01, 1), "the same everywhere"
 
 
 def test_all_that_can_be_chosen_without_python_is_there():

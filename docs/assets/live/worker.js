@@ -35,7 +35,8 @@ f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}, tinygrad_edu {tiny
   postMessage({ about });
   return python;
 });
-booting.catch((error) => postMessage({ failed: String(error) }));
+const reason = (error) => String(error.message ?? error).trim().split("\n").at(-1);
+booting.catch((error) => postMessage({ failed: reason(error) }));
 
 // Calls are answered one by one, in their order; what comes and goes passes through JSON.
 let last = booting;
@@ -46,7 +47,7 @@ onmessage = ({ data: { id, file, name, given } }) => {
       const answer = python.globals.get("answer")(called, JSON.stringify(given));
       postMessage({ id, result: JSON.parse(answer) });
     } catch (error) {
-      postMessage({ id, error: String(error) });
+      postMessage({ id, error: reason(error) });
     }
   });
 };

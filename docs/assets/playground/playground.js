@@ -121,8 +121,7 @@ const precomputed = {}; // by surface
     const values = await remembered("landscape", land, of.landscapes[condition]);
     const form = `${condition} ${Number(nesterov)}`;
     const rows = await remembered("regimes", { ...land, nesterov }, of.regimes[form]);
-    if (of !== about) return; // another surface is wanted by now
-    scene = { now, traced, values, rows };
+    scene = { of, now, traced, values, rows };
     page.dataset.source = live ? "live" : "precomputed";
     performance.mark(`playground-${page.dataset.source}`);
     draw();
@@ -183,16 +182,16 @@ const precomputed = {}; // by surface
   let ground, mark, chart; // what the plots return
 
   function draw() {
-    const { now, traced, values, rows } = scene;
-    const { names, fine } = about;
+    const { of, now, traced, values, rows } = scene; // `about` may be another surface by now
+    const { names, fine, steps } = of;
     const grid = { rows, names, lrs: fine.lr, momenta: fine.momentum };
-    ground = plots.land(find("land"), about, values);
-    mark = plots.loss(find("loss"), traced, about.steps);
+    ground = plots.land(find("land"), of, values);
+    mark = plots.loss(find("loss"), traced, steps);
     chart = plots.map(find("map"), grid, [now.lr, now.momentum]);
     const where = "near the minimum, along its steepest direction, momentum";
     find("here").textContent = `You are here, η = ${now.lr} and λ = ${now.momentum}: ${where} ${chart.word}.`;
     find("told").textContent = `SGD ${ending(traced.sgd)} Momentum ${ending(traced.momentum)}`;
-    find("step").max = about.steps;
+    find("step").max = steps;
     drawStep(step);
   }
 
@@ -204,12 +203,12 @@ const precomputed = {}; // by surface
   }
 
   function drawStep(wanted) {
-    step = Math.max(0, Math.min(wanted, about.steps));
+    step = Math.max(0, Math.min(wanted, scene.of.steps));
     const larger = plots.paths(ground, scene.traced, scene.now.lr, step);
     mark(step);
     find("larger").textContent = larger > 1 ? `, all drawn ${larger} times as long` : "";
     find("step").value = step;
-    find("count").textContent = `${step} of ${about.steps}`;
+    find("count").textContent = `${step} of ${scene.of.steps}`;
     for (const [kind, path] of Object.entries(scene.traced)) {
       const cells = readout(path, Math.min(step, path.places.length - 1));
       for (const name in cells) find(`${kind}-${name}`).textContent = cells[name];
@@ -218,13 +217,13 @@ const precomputed = {}; // by surface
 
   function readout(path, i) {
     const [low, high] = [path.lowest[i], path.highest[i]];
-    const kind = about.kinds[path.kind[i]];
+    const kind = scene.of.kinds[path.kind[i]];
     const bends = low < 0 ? (high > 0 ? "up and down" : "down") : "up";
     return {
       place: point(path.places[i]),
       loss: short(path.loss[i]),
       slope: short(path.slope[i]),
-      eigenvalues: about.axes.length > 1 ? `${short(low)}, ${short(high)}` : short(low),
+      eigenvalues: scene.of.axes.length > 1 ? `${short(low)}, ${short(high)}` : short(low),
       verdict: path.kind[i] === 0 ? `${kind}; here the loss bends ${bends}` : kind,
     };
   }
@@ -241,13 +240,13 @@ const precomputed = {}; // by surface
 
   function play() {
     if (frame) return pause();
-    const from = step < about.steps ? step : 0;
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return drawStep(about.steps);
+    const from = step < scene.of.steps ? step : 0;
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return drawStep(scene.of.steps);
     const began = performance.now();
     const next = (time) => {
       const now = from + Math.floor(Math.max(0, time - began) / 80);
       if (now !== step) drawStep(now);
-      if (step < about.steps) frame = requestAnimationFrame(next);
+      if (step < scene.of.steps) frame = requestAnimationFrame(next);
       else pause();
     };
     find("play").textContent = "Pause";
@@ -313,10 +312,10 @@ const precomputed = {}; // by surface
     });
   }
 
-  addEventListener("hashchange", () => {
-    go(fromLink());
-    page.scrollIntoView();
-  });
+  addEventListener("hashchange", () => go(fromLink()));
+  for (const link of document.querySelectorAll('a[href^="#surface="]')) {
+    link.addEventListener("click", () => page.scrollIntoView());
+  }
   new ResizeObserver(() => scene && draw()).observe(page);
   go(fromLink()).then(wake);
 })();
