@@ -5,13 +5,15 @@
 //   python.stop()                     ends it, whatever it does; the next call starts it anew
 const python = (() => {
   const home = document.currentScript.src;
-  let worker, started;
+  let worker, started, giveUp;
   const waiting = new Map();
 
   function start() {
     if (started) return started;
-    worker = new Worker(new URL("worker.js", home), { type: "module" });
+    const mine = new Worker(new URL("worker.js", home), { type: "module" });
+    worker = mine;
     started = new Promise((resolve, reject) => {
+      giveUp = reject;
       worker.onmessage = ({ data }) => {
         if (data.about) resolve(data.about);
         else if (data.failed) reject(new Error(data.failed));
@@ -24,7 +26,9 @@ const python = (() => {
       };
       worker.onerror = (event) => reject(new Error(event.message || "no worker"));
     });
-    started.catch(stop);
+    started.catch(() => {
+      if (worker === mine) stop();
+    });
     return started;
   }
 
@@ -39,6 +43,7 @@ const python = (() => {
 
   function stop() {
     worker?.terminate();
+    giveUp?.(new Error("stopped"));  // while it was loading
     worker = started = undefined;
     for (const { reject } of waiting.values()) reject(new Error("stopped"));
     waiting.clear();
