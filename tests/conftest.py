@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from chromium import address, browser, tab, violations, window  # noqa: F401, fixtures
 
 import tinygrad_edu as tg
 

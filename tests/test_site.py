@@ -5,37 +5,14 @@ python -m pip install -e ".[docs,site]" && mkdocs build && python -m pytest test
 Needs Chromium, and npm or a connection for axe.
 """
 
-import os
 import re
-import shutil
-import threading
-from functools import partial
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
+from chromium import NEEDED, SITE, require
 
-ROOT = Path(__file__).parent.parent
-SITE = ROOT / "site"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-try:
-    from playwright.sync_api import sync_playwright
-except ImportError:
-    sync_playwright = None
-if missing := [
-    what
-    for what, there in {
-        "the site": (SITE / "index.html").exists(),
-        "Chromium": CHROMIUM,
-        "Playwright": sync_playwright,
-    }.items()
-    if not there
-]:
-    if os.environ.get("TINYGRAD_EDU_SITE") == "required":
-        raise FileNotFoundError(f"missing: {missing}")
-    pytest.skip(f"{' and '.join(missing)} not there", allow_module_level=True)
+require(NEEDED)
 
 PAGES = sorted(page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html"))
 BROKEN = """() => [
@@ -46,52 +23,8 @@ BROKEN = """() => [
 pytestmark = pytest.mark.host
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture(scope="module")
-def address():
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=SITE)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module", params=["light", "dark"])
-def window(request, browser):
-    # Nothing moves, so that axe sees the final colors.
-    context = browser.new_context(color_scheme=request.param, reduced_motion="reduce")
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def tab(window):
-    page = window.new_page()
-    yield page
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def axe():
-    import vendor  # from docs_tools/
-
-    return (vendor.fetch("axe-core") / "axe.min.js").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_whole_and_quiet_and_for_everybody(page, tab, address, axe):
+def test_a_page_is_whole_and_quiet_and_for_everybody(page, tab, address, violations):
     told, asked = [], []
     tab.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
     tab.on("pageerror", lambda error: told.append(str(error)))
@@ -101,13 +34,7 @@ def test_a_page_is_whole_and_quiet_and_for_everybody(page, tab, address, axe):
     assert told == []
     assert [url for url in asked if not url.startswith((address, "data:"))] == []
     assert tab.evaluate(BROKEN) == []
-    tab.evaluate(axe)
-    violations = tab.evaluate("axe.run().then(result => result.violations)")
-    assert [
-        (it["id"], [node["html"][:200] for node in it["nodes"]])
-        for it in violations
-        if it["impact"] in ("serious", "critical")
-    ] == []
+    assert violations(tab) == []
     tab.set_viewport_size({"width": 390, "height": 800})
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390, "wider than a phone"
 
