@@ -3,6 +3,8 @@
     ```python source="core.py:grad"     the source of a function, class, method or assignment
     ```python source="core.py:grad" from="for " to="return" docstring="no"     some of its lines
     ```python draw alt="x·x + x"        run as code; its last expression is an SVG, shown below
+    ```python browser="no"              run as code, but not by Python in a reader's browser: it
+                                        needs threads, Matplotlib or SciPy
 
 All other `python` fences of a page run in order, in one namespace: as code, or as a doctest if they
 start with >>>. Where a `text` fence with an error follows at once, just that error must come.
@@ -139,11 +141,22 @@ def execute(fence, page, namespace):
     return eval(compile(ast.Expression(last.value), page, "eval"), namespace)
 
 
-def run(text, page, namespace):
-    """Run the Python fences of a page, one by one, and yield each with the value of a drawing."""
+def runs_in_browser(fence):
+    """Tell whether a reader can run this code on the page."""
+    python = fence.language == "python" and "source" not in fence.options
+    return python and fence.options.get("browser") != "no"
+
+
+def run(text, page, namespace, browser=False):
+    """Run the Python fences of a page, one by one, and yield each with the value of a drawing.
+
+    With `browser`, leave out what a browser cannot run.
+    """
     fences = parse(text)
     for fence, after in zip(fences, [*fences[1:], None]):
         if fence.language != "python" or "source" in fence.options:
+            continue
+        if browser and not runs_in_browser(fence):
             continue
         follows = after and after.language == "text" and not text[fence.end : after.start].strip()
         expected = after.body.strip() if follows and ERROR.match(after.body) else ""
@@ -174,8 +187,8 @@ def drawing(svg, alt):
     return "\n".join(lines)
 
 
-def expand(text, page):
-    """Put the excerpts and the drawings in."""
+def expand(text, page, live=False):
+    """Put the excerpts and the drawings in; if the page is live, mark what can be run on it."""
     fences, drawings, namespace = parse(text), {}, {"__name__": page}
     left = sum(fence.language == "python" and "draw" in fence.options for fence in fences)
     running = run(text, page, namespace)
@@ -196,8 +209,11 @@ def expand(text, page):
             except (ValueError, TypeError, OSError) as error:
                 raise ValueError(f"{page}:{fence.line}: {error}") from error
             shown = f'```python title="{title}"\n{code}\n```'
-        elif fence.start in drawings:
-            shown = f"```python\n{fence.body}```\n\n{drawings[fence.start]}"
+        elif fence.language == "python":
+            head = "{ .python .run }" if live and runs_in_browser(fence) else "python"
+            shown = f"```{head}\n{fence.body}```"
+            if fence.start in drawings:
+                shown += f"\n\n{drawings[fence.start]}"
         if shown is not None:
             parts += [text[done : fence.start], textwrap.indent(shown, fence.indent)]
             done = fence.end

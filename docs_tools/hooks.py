@@ -6,6 +6,7 @@ import fences
 import pages
 from mkdocs.exceptions import PluginError
 
+LIVE = ("index.md", "fifteen_minutes.md", "source/")  # whose code readers can run on the page
 NUMPY = "https://numpy.org/doc/stable/reference"
 NUMPY_NAMES = {
     "numpy.ndarray": f"{NUMPY}/generated/numpy.ndarray.html",
@@ -40,15 +41,18 @@ def on_pre_build(config):
     """Write the pages that are made."""
     try:
         if pages.write():
-            config.extra_javascript.append("assets/live/python.js")
+            config.extra_javascript += ["assets/live/python.js", "assets/live/fences.js"]
+            config.extra_css.append("assets/live/fences.css")
     except ValueError as error:
         raise PluginError(str(error)) from None
 
 
 def on_page_markdown(markdown, page, config, files):
     """Put in the excerpts and the drawings."""
+    live = "assets/live/fences.js" in config.extra_javascript
     try:
-        return fences.expand(markdown, f"docs/{page.file.src_uri}")
+        uri = page.file.src_uri
+        return fences.expand(markdown, f"docs/{uri}", live and uri.startswith(LIVE))
     except ValueError as error:
         raise PluginError(str(error)) from None
 
