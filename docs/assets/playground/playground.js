@@ -207,8 +207,7 @@ const precomputed = {}; // by surface
     const larger = plots.paths(ground, scene.traced, scene.now.lr, step);
     mark(step);
     find("larger").textContent = larger > 1 ? `, all drawn ${larger} times as long` : "";
-    find("step").value = step;
-    find("count").textContent = `${step} of ${scene.of.steps}`;
+    say(find("step"), step, `${step} of ${scene.of.steps}`);
     for (const [kind, path] of Object.entries(scene.traced)) {
       const cells = readout(path, Math.min(step, path.places.length - 1));
       for (const name in cells) find(`${kind}-${name}`).textContent = cells[name];
@@ -255,15 +254,20 @@ const precomputed = {}; // by surface
 
   // ── Controls ─────────────────────────────────────────────────────────────────────────────────
 
+  // Move a slider, and tell what that means: to readers beside it, and to screen readers.
+  function say(slider, position, words) {
+    slider.value = position;
+    slider.setAttribute("aria-valuetext", words);
+    slider.nextElementSibling.textContent = words;
+  }
+
   // Fit the controls to the surface, and to what can be chosen now.
   function offer() {
     const now = possible();
     for (const name of SLIDERS) {
       const input = find(name);
       input.max = choices(name).length - 1;
-      input.value = choices(name).indexOf(now[name]);
-      input.setAttribute("aria-valuetext", now[name]);
-      input.nextElementSibling.textContent = now[name];
+      say(input, choices(name).indexOf(now[name]), now[name]);
       input.closest("label").hidden = choices(name).length < 2;
     }
     find("surface").value = settings.surface;
