@@ -209,9 +209,10 @@ def reference():
 def zipped():
     """Pack the package for Python in the browser, always into the same bytes."""
     package, packed = ROOT / "tinygrad_edu", io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(packed, "w") as archive:
         for file in sorted([*package.glob("*.py"), *package.glob("*.npz")]):
-            archive.writestr(zipfile.ZipInfo(f"tinygrad_edu/{file.name}"), file.read_bytes())
+            undated = zipfile.ZipInfo(f"tinygrad_edu/{file.name}")
+            archive.writestr(undated, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 

@@ -20,16 +20,16 @@ def digits(values):
     return [float(f"{value:.5g}") for value in values]
 
 
-def short(path):
+def rounded(path):
     """Round a path: places and gradients to 5 decimals, the rest to 5 digits.
 
     A column of equal numbers becomes one of them.
     """
-    rounded = {name: np.round(path[name], 5).tolist() for name in ("places", "gradients")}
-    for name in ("loss", "slope", "lowest", "highest", "kind"):
-        column = path[name] if name == "kind" else digits(path[name])
-        rounded[name] = column[0] if len(set(column)) == 1 else column
-    return path | rounded
+    short = {name: np.round(path[name], 5).tolist() for name in ("places", "gradients")}
+    for name in ("loss", "gradient_norm", "lowest", "highest", "verdict"):
+        column = path[name] if name == "verdict" else digits(path[name])
+        short[name] = column[0] if len(set(column)) == 1 else column
+    return path | short
 
 
 def key_of(condition, batch, lr, momentum, nesterov):
@@ -38,29 +38,38 @@ def key_of(condition, batch, lr, momentum, nesterov):
 
 
 def settings_of(name):
-    """List all the settings of a surface that are computed before."""
-    surface = playground.SURFACES[name]
-    for condition, batch, lr in product(surface.conditions, surface.batches, surface.lrs):
-        for momentum, nesterov in product(playground.MOMENTA, (False, True)):
-            if momentum or not nesterov:
-                yield {"condition": condition, "batch": batch, "lr": lr} | {
-                    "momentum": momentum, "nesterov": nesterov}  # fmt: skip
+    """List all the settings of a surface that are precomputed."""
+    choices = playground.coarse(name)
+    for values in product(*choices.values()):
+        settings = dict(zip(choices, values))
+        for nesterov in (False, True) if settings["momentum"] else (False,):
+            yield settings | {"nesterov": nesterov}
 
 
 def precompute(name):
     """Return the script with all that the page shows of a surface."""
     surface = playground.SURFACES[name]
-    about = {key: value for key, value in surface._asdict().items() if key != "loss"}
-    paths, landscapes, regimes = {}, {}, {}
+    told = {
+        "axes": surface.axes,
+        "view": surface.view,
+        "minimum": surface.minimum,
+        "steps": surface.steps,
+        "usual": playground.usual(name),
+        "coarse": playground.coarse(name),
+        "fine": playground.FINE,
+        "verdicts": playground.VERDICTS,
+        "regimes": playground.REGIMES,
+        "landscapes": {},
+        "maps": {},
+        "paths": {},
+    }
+    for condition in surface.conditions:
+        told["landscapes"][condition] = digits(playground.landscape(name, condition))
+        for nesterov in (False, True):
+            found = playground.regimes(name, condition, nesterov)
+            told["maps"][f"{condition} {nesterov:d}"] = found
     for settings in settings_of(name):
         found = playground.path(surface=name, start=surface.start, **settings)
-        paths[key_of(**settings)] = short(found)
-    for condition in surface.conditions:
-        landscapes[condition] = digits(playground.landscape(name, condition))
-        for nesterov in (False, True):
-            regimes[f"{condition} {nesterov:d}"] = playground.regimes(name, condition, nesterov)
-    told = about | {"momenta": playground.MOMENTA, "fine": playground.FINE}
-    told |= {"kinds": playground.KINDS, "names": playground.REGIMES}
-    told |= {"paths": paths, "landscapes": landscapes, "regimes": regimes}
+        told["paths"][key_of(**settings)] = rounded(found)
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
     return f"precomputed.{name} = {text};\n"

@@ -3,12 +3,14 @@
 python docs_tools/vendor.py
 
 Formulas, contour lines and the accessibility checker come from npm: the SHA256 is of the archive,
-and so of every file in it. Python itself, which the pages run, is Pyodide's release, 15 MB; with
-TINYGRAD_EDU_RUNTIME=registries the same files come out of packages on npm and PyPI. Without a
-connection to it, the site is built without it, and says so.
+and so of every file in it. Python itself, which the pages run, is Pyodide's release, 15 MB. Where
+that cannot be reached, the site is built without Python, and says so. With
+TINYGRAD_EDU_RUNTIME=registries the same files come out of packages on npm and PyPI, for machines
+that reach nothing else; then a failure is an error.
 """
 
 import hashlib
+import http.client
 import json
 import os
 import re
@@ -17,7 +19,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -76,14 +77,20 @@ def check(name, data, expected):
     """Refuse what is not what was pinned."""
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
-        raise ValueError(f"{name} has the SHA256 {found}, but pinned is {expected}")
+        raise ValueError(
+            f"{name} has the SHA256 {found}, but pinned is {expected}; "
+            "if it lies in build/, delete it there and try again"
+        )
     return data
 
 
 def download(url):
-    """Read what is there."""
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        return answer.read()
+    """Return the content of a URL."""
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise ConnectionError(f"cannot read {url}: {error}") from error
 
 
 def archive_of(name, version):
@@ -152,10 +159,10 @@ def runtime():
         try:
             for name, data in from_registries() if registries else from_release():
                 put(kept / name, check(name, data, RUNTIME[name]))
-        except (urllib.error.URLError, TimeoutError) as error:
+        except ConnectionError as error:
             if registries:
                 raise
-            print(f"The pages show precomputed paths only: no Pyodide from {RELEASE} ({error})")
+            print(f"The pages have no Python, and the playground only precomputed paths: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             return None
     for name, expected in RUNTIME.items():

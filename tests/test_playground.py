@@ -18,16 +18,7 @@ pytestmark = pytest.mark.host
 
 
 def settings(surface, **changes):
-    usual = playground.SURFACES[surface]
-    return {
-        "surface": surface,
-        "start": usual.start,
-        "condition": usual.conditions[-1],
-        "batch": usual.batches[0],
-        "lr": usual.lr,
-        "momentum": usual.momentum,
-        "nesterov": False,
-    } | changes
+    return {"surface": surface} | playground.usual(surface) | changes
 
 
 # ── Paths ────────────────────────────────────────────────────────────────────────────────────────
@@ -84,12 +75,14 @@ def test_curvature_at_many_places_is_the_hessian_at_each(surface):
         gradient = tg.grad(loss(*θ).sum(), θ)
         assert found["lowest"][i] == pytest.approx(values[0], abs=1e-12)
         assert found["highest"][i] == pytest.approx(values[-1], abs=1e-12)
-        assert found["slope"][i] == pytest.approx(np.hypot.reduce([g.item() for g in gradient]))
+        assert found["gradient_norm"][i] == pytest.approx(
+            np.hypot.reduce([g.item() for g in gradient])
+        )
         assert found["loss"][i] == pytest.approx(loss(*θ).item())
 
 
 @pytest.mark.parametrize(
-    ("surface", "place", "kind"),
+    ("surface", "place", "verdict"),
     [
         ("saddle", (0.0, 0.0), "saddle point"),
         ("saddle", (1.0, 1.0), "inconclusive (degenerate)"),
@@ -98,9 +91,9 @@ def test_curvature_at_many_places_is_the_hessian_at_each(surface):
         ("ball", (3.1012,), "local maximum"),
     ],
 )
-def test_verdicts(surface, place, kind):
-    [found] = playground.curvature(playground.loss_of(surface, 100), [place])["kind"]
-    assert playground.KINDS[found] == kind
+def test_verdicts(surface, place, verdict):
+    [found] = playground.curvature(playground.loss_of(surface, 100), [place])["verdict"]
+    assert playground.VERDICTS[found] == verdict
 
 
 # ── The land and the map ─────────────────────────────────────────────────────────────────────────
@@ -172,36 +165,30 @@ def test_links_lead_to_settings_that_can_be_chosen():
     assert len(found) == 9
     for given in found:
         for name, values in playground.FINE.items():
-            assert settings(**given)[name] in [1, *values]
-
-
-def ends(**given):
-    return {
-        kind: (
-            path["diverges"],
-            path["loss"][-1],
-            playground.KINDS[path["kind"][-1]],
-            path["places"],
-        )
-        for kind, path in playground.trace(**settings(**given)).items()
-    }
+            assert settings(**given)[name] in values
 
 
 def test_what_the_page_tells_to_try_is_so():
-    ravine, fast, nesterov, ball, slow, saddle, beside, gun, mortar = (ends(**it) for it in links())
-    assert ravine["sgd"][3][-1][0] < -8 / 2  # not half of the way
-    assert ravine["momentum"][1] < 1e-4
-    assert fast["sgd"][0]
-    assert not fast["momentum"][0]
-    assert nesterov["momentum"][0]
-    assert not nesterov["sgd"][0]
-    assert ball["sgd"][3][-1] == pytest.approx([3.664], abs=1e-3)
-    assert ball["momentum"][3][-1] == pytest.approx([0], abs=1e-2)
-    assert slow["momentum"][3][-1] == pytest.approx([3.663], abs=1e-3)
-    for kind in ("sgd", "momentum"):
-        assert saddle[kind][2] == "saddle point"
-        assert beside[kind][1] < 1e-9
-        assert {len(it[kind][3]) for it in (gun, mortar)} == {61}
+    ravine, fast, nesterov, ball, slow, saddle, beside, gun, mortar = (
+        playground.trace(**settings(**given)) for given in links()
+    )
+
+    def end(path):
+        return path["places"][-1]
+
+    assert end(ravine["sgd"])[0] < -8 / 2  # not half of the way
+    assert ravine["momentum"]["loss"][-1] < 1e-4
+    assert fast["sgd"]["diverges"]
+    assert not fast["momentum"]["diverges"]
+    assert nesterov["momentum"]["diverges"]
+    assert not nesterov["sgd"]["diverges"]
+    assert end(ball["sgd"]) == pytest.approx([3.664], abs=1e-3)
+    assert end(ball["momentum"]) == pytest.approx([0], abs=1e-2)
+    assert end(slow["momentum"]) == pytest.approx([3.663], abs=1e-3)
+    for optimizer in ("sgd", "momentum"):
+        assert playground.VERDICTS[saddle[optimizer]["verdict"][-1]] == "saddle point"
+        assert beside[optimizer]["loss"][-1] < 1e-9
+        assert len(gun[optimizer]["places"]) == len(mortar[optimizer]["places"])
 
 
 def test_the_page_has_a_control_for_everything_that_can_be_set():
@@ -216,7 +203,7 @@ def test_the_page_has_a_control_for_everything_that_can_be_set():
 
 def test_rounding_keeps_places_to_5_decimals_and_all_else_to_5_digits():
     path = playground.path(**settings("ravine", start=(0.0, 1.2345678), lr=1.0, momentum=0))
-    rounded = precompute.short(path)
+    rounded = precompute.rounded(path)
     assert path["places"][:2] == [[0, 1.2345678], [0, 0]]
     assert rounded["places"][:2] == [[0, 1.23457], [0, 0]]
     assert path["loss"][0] == 1.2345678**2 / 2

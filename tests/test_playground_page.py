@@ -4,6 +4,7 @@ Needs what tests/test_site.py needs, and a site that was built with Python in it
 """
 
 import re
+from time import sleep
 
 import numpy as np
 import pytest
@@ -75,8 +76,7 @@ def outside(request):
 def live(opened, told):
     """Return the shared page with the usual settings of the ravine, and see that it stays quiet."""
     told.clear()
-    for surface in ("ball", "ravine"):
-        redrawn(opened, lambda surface=surface: opened.select_option("#pg-surface", surface))
+    redrawn(opened, lambda: opened.evaluate("location.hash = `surface=ravine&${Math.random()}`"))
     press(opened, "reset", "Enter")
     press(opened, "next", "Enter", times=12)
     yield opened
@@ -95,7 +95,7 @@ ALL = """async (name) => {
   const found = {};
   for (const [key, before] of Object.entries(about.paths)) {
     const [condition, batch, lr, momentum, nesterov] = key.split(" ").map(Number);
-    const given = {surface: name, start: about.start, condition, batch, lr, momentum};
+    const given = {surface: name, start: about.usual.start, condition, batch, lr, momentum};
     given.nesterov = Boolean(nesterov);
     const live = await python.call("playground/playground.py", "path", given);
     found[key] = {live, before};
@@ -117,7 +117,7 @@ def test_live_and_precomputed_and_native_paths_are_the_same(surface, opened):
             np.testing.assert_allclose(path["places"], native["places"], rtol=1e-9, atol=5e-5)
             assert path["diverges"] == native["diverges"]
             np.testing.assert_allclose(path["loss"], native["loss"], rtol=1e-3, atol=1e-9)
-        assert seen["live"]["kind"] == native["kind"]
+        assert seen["live"]["verdict"] == native["verdict"]
         count += 1
     assert count == len(found) >= 66
 
@@ -212,12 +212,52 @@ def test_a_link_carries_everything(live, address):
 
 
 @pytest.mark.parametrize(
-    "link", ["surface=nothing", "surface=ball&start=1,2&lr=many&momentum=7", "start=&batch=%%", "="]
+    "link", ["surface=nothing", "surface=ball&start=1,2&lr=many&momentum=7", "surface=&batch=%%"]
 )
 def test_a_link_that_makes_no_sense_is_mended(link, live):
     redrawn(live, lambda: live.evaluate(f"location.hash = {link!r}"))
     assert drawn(live).startswith("M")
     assert live.input_value("#pg-surface") in ("ravine", "ball")
+
+
+def test_links_to_other_places_of_the_page_change_nothing(live):
+    redrawn(live, lambda: live.select_option("#pg-surface", "ball"))
+    live.evaluate("location.hash = 'how-to-read-it'")
+    live.wait_for_timeout(200)
+    assert live.input_value("#pg-surface") == "ball"
+    assert live.url.endswith("#how-to-read-it")
+
+
+def test_the_surface_that_was_chosen_last_is_shown(browser, address):
+    page = browser.new_page()
+    page.route("**/precomputed/ball.js", lambda route: (sleep(1), route.continue_()))
+    page.goto(f"{address}playground/#surface=saddle")
+    wait(page, "precomputed")
+    page.evaluate("location.hash = 'surface=ball'")
+    page.wait_for_timeout(100)
+    page.evaluate("location.hash = 'surface=saddle'")
+    page.wait_for_timeout(1500)
+    assert page.input_value("#pg-surface") == "saddle"
+    assert "," in text(page, "sgd-place"), "two coordinates"
+    page.close()
+
+
+def test_it_plays_on_when_python_comes(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}playground/#surface=ball")
+    wait(page, "precomputed")
+    page.click("#pg-play")
+    wait(page, "live")
+    assert text(page, "play") == "Pause"
+    page.close()
+
+
+@pytest.mark.parametrize("link", ["surface=ravine&start=0,0", "surface=saddle&start=1,1"])
+def test_a_start_where_nothing_moves_is_a_picture_too(link, live):
+    redrawn(live, lambda: live.evaluate(f"location.hash = {link!r}"))
+    assert live.locator("#pg-loss .path").count() == 2
+    assert "NaN" not in live.inner_html("#pg")
+    assert text(live, "larger") == ""
 
 
 def test_the_links_to_try_set_what_they_say(live):
@@ -264,7 +304,10 @@ def test_where_it_stands_the_hessian_is_told(live):
     assert text(live, "momentum-verdict").startswith("not a critical point; here the loss bends up")
 
 
-def test_every_step_is_a_parallelogram(live):
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_every_step_is_a_parallelogram(nesterov, live):
+    if nesterov:
+        redrawn(live, lambda: live.check("#pg-nesterov"))
     corners = {
         kind: [float(value) for value in re.findall(r"[-\d.]+", drawn(live, f".arrow.{kind}"))]
         for kind in ("slope", "last", "sum")
@@ -272,6 +315,9 @@ def test_every_step_is_a_parallelogram(live):
     arrows = {kind: np.subtract(ends[2:], ends[:2]) for kind, ends in corners.items()}
     assert np.hypot(*arrows["sum"]) > 5
     np.testing.assert_allclose(arrows["slope"] + arrows["last"], arrows["sum"], atol=0.3)
+    press(live, "reset", "Enter")
+    assert live.locator(".arrow.last").count() == 0, "at first, no step was taken"
+    assert live.locator(".arrow.sum").count() == 1
 
 
 # ── Everybody, everywhere ────────────────────────────────────────────────────────────────────────
@@ -342,7 +388,10 @@ def test_from_a_disk_it_shows_precomputed_paths(browser):
     page, told = browser.new_page(), []
     page.on("request", lambda request: told.append(request.url) if outside(request) else None)
     page.goto((SITE / "playground" / "index.html").as_uri())
-    assert "This page shows precomputed paths: there is no Python in it." in without_python(page)
+    assert (
+        "This page shows precomputed paths: opened from a disk, it cannot start Python."
+        in without_python(page)
+    )
     assert told == []
     page.close()
 

@@ -77,7 +77,7 @@ def test_without_a_connection_there_is_none_and_it_says_so(release, monkeypatch,
     (release / "pyodide.mjs").unlink()
     (vendor.ASSETS / "pyodide").mkdir(parents=True)  # of a build before
     assert vendor.runtime() is None
-    assert "precomputed paths only: no Pyodide from file:" in capsys.readouterr().out
+    assert "only precomputed paths: cannot read file:" in capsys.readouterr().out
     assert not (vendor.ASSETS / "pyodide").exists()
 
 

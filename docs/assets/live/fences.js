@@ -30,7 +30,7 @@
   function setRunning(block) {
     running = block;
     for (const other of blocks) {
-      other.run.textContent = block && other === block ? "Stop" : "Run";
+      other.run.textContent = other === block ? "Stop" : "Run";
       other.run.disabled = block && other !== block;
     }
   }

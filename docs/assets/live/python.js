@@ -5,18 +5,18 @@
 //   python.stop()                     ends it, whatever it does; the next call starts it anew
 const python = (() => {
   const home = document.currentScript.src;
-  let worker, started, giveUp;
-  const waiting = new Map();
+  let worker, started, fail;
+  const waiting = new Map(); // those who called
 
   function start() {
     if (started) return started;
-    const mine = new Worker(new URL("worker.js", home), { type: "module" });
-    worker = mine;
+    worker = new Worker(new URL("worker.js", home), { type: "module" });
     started = new Promise((resolve, reject) => {
-      giveUp = reject;
+      fail = reject;
+      worker.onerror = (event) => stop(event.message || "the worker ended");
       worker.onmessage = ({ data }) => {
         if (data.about) resolve(data.about);
-        else if (data.failed) reject(new Error(data.failed));
+        else if (data.failed) stop(data.failed);
         else {
           const { resolve, reject } = waiting.get(data.id);
           waiting.delete(data.id);
@@ -24,10 +24,6 @@ const python = (() => {
           else resolve(data.result);
         }
       };
-      worker.onerror = (event) => reject(new Error(event.message || "no worker"));
-    });
-    started.catch(() => {
-      if (worker === mine) stop();
     });
     return started;
   }
@@ -41,11 +37,13 @@ const python = (() => {
     });
   }
 
-  function stop() {
-    worker?.terminate();
-    giveUp?.(new Error("stopped"));  // while it was loading
+  function stop(reason = "stopped") {
+    if (!worker) return;
+    worker.terminate();
     worker = started = undefined;
-    for (const { reject } of waiting.values()) reject(new Error("stopped"));
+    for (const reject of [fail, ...[...waiting.values()].map((it) => it.reject)]) {
+      reject(new Error(reason));
+    }
     waiting.clear();
   }
 

@@ -14,7 +14,7 @@ async function boot() {
   return python;
 }
 
-// A file of Python next to this one, as a module.
+// A file of Python in assets/, as a module.
 async function module(python, file) {
   const name = file.split("/").at(-1).replace(".py", "");
   if (!python.FS.analyzePath(`${name}.py`).exists) {
@@ -35,13 +35,17 @@ f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}, tinygrad_edu {tiny
   postMessage({ about });
   return python;
 });
-const reason = (error) => String(error.message ?? error).trim().split("\n").at(-1);
+// Of a traceback, the line with the error.
+function reason(error) {
+  const lines = String(error.message ?? error).trim().split("\n");
+  return lines.findLast((line) => /^[\w.]+(Error|Exception)\b/.test(line)) ?? lines.at(-1);
+}
 booting.catch((error) => postMessage({ failed: reason(error) }));
 
 // Calls are answered one by one, in their order; what comes and goes passes through JSON.
 let last = booting;
 onmessage = ({ data: { id, file, name, given } }) => {
-  last = Promise.all([booting, last]).then(async ([python]) => {
+  last = last.then(async (python) => {
     try {
       const called = (await module(python, file))[name];
       const answer = python.globals.get("answer")(called, JSON.stringify(given));
@@ -49,5 +53,6 @@ onmessage = ({ data: { id, file, name, given } }) => {
     } catch (error) {
       postMessage({ id, error: reason(error) });
     }
+    return python;
   });
 };

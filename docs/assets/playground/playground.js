@@ -1,14 +1,14 @@
 // The playground: from settings, by controls or a link, to pictures. All numbers come from
-// playground.py: computed before, in precomputed/*.js, or by Python in this page.
+// playground.py: precomputed, in precomputed/*.js, or by Python in this page.
 const precomputed = {}; // by surface
 
 (() => {
   const home = document.currentScript.src;
-  const page = document.getElementById("pg");
+  const box = document.getElementById("pg");
   const find = (id) => document.getElementById(`pg-${id}`);
   const { short, minus } = plots;
 
-  let about; // the surface: its file in precomputed/
+  let surface; // as precomputed/*.js tells it
   let settings; // what is wanted
   let scene; // what is shown, and for which settings
   let step = 12; // of the update that is shown
@@ -20,34 +20,30 @@ const precomputed = {}; // by surface
   const nearest = (list, value) =>
     list.reduce((best, it) => (Math.abs(it - value) < Math.abs(best - value) ? it : best));
 
-  function usual() {
-    const { start, lr, momentum, conditions, batches } = about;
-    return { start, lr, momentum, condition: conditions.at(-1), batch: batches[0], nesterov: false };
-  }
-
   // What a slider offers: few values until Python can compute any.
   function choices(name) {
-    const before = { lr: "lrs", momentum: "momenta", condition: "conditions", batch: "batches" };
-    const list = about[before[name]];
-    return live && list.length > 1 ? about.fine[name] : list;
+    const list = surface.coarse[name];
+    return live && list.length > 1 ? surface.fine[name] : list;
   }
 
   // What can be shown of what is wanted.
   function possible() {
-    const near = { ...settings, start: live ? settings.start : about.start };
+    const near = { ...settings, start: live ? settings.start : surface.usual.start };
     for (const name of SLIDERS) near[name] = nearest(choices(name), settings[name]);
-    const inView = (value, i) => Math.min(about.view[i][1], Math.max(about.view[i][0], value));
+    const inView = (value, i) => Math.min(surface.view[i][1], Math.max(surface.view[i][0], value));
     return { ...near, start: near.start.map(inView) };
   }
 
   // A link carries what is not as usual: #surface=ball&momentum=0.8
   function toLink() {
     const words = new URLSearchParams({ surface: settings.surface });
-    for (const [name, value] of Object.entries(usual())) {
+    for (const [name, value] of Object.entries(surface.usual)) {
       if (String(settings[name]) !== String(value)) words.set(name, settings[name]);
     }
     return `#${words.toString().replaceAll("%2C", ",")}`;
   }
+
+  const isLink = () => new URLSearchParams(location.hash.slice(1)).has("surface");
 
   function fromLink() {
     const words = new URLSearchParams(location.hash.slice(1));
@@ -59,11 +55,11 @@ const precomputed = {}; // by surface
     return found;
   }
 
-  function load(surface) {
+  function load(name) {
     return new Promise((resolve, reject) => {
-      if (precomputed[surface]) return resolve();
+      if (precomputed[name]) return resolve();
       const script = document.createElement("script");
-      script.src = new URL(`precomputed/${surface}.js`, home);
+      script.src = new URL(`precomputed/${name}.js`, home);
       script.onload = resolve;
       script.onerror = () => reject(new Error(`cannot read ${script.src}`));
       document.head.append(script);
@@ -71,15 +67,19 @@ const precomputed = {}; // by surface
   }
 
   // To a surface, with its usual settings where no others are wanted.
+  let latest; // of those that were asked for
   async function go(wanted) {
     pause();
     const known = [...find("surface").options].map((option) => option.value);
-    const surface = known.includes(wanted.surface) ? wanted.surface : known[0];
-    await load(surface);
-    about = precomputed[surface];
-    settings = { ...usual(), ...wanted, surface };
-    if (settings.start.length !== about.axes.length) settings.start = about.start;
-    await change({});
+    const name = known.includes(wanted.surface) ? wanted.surface : known[0];
+    latest = name;
+    await load(name);
+    if (latest !== name) return;
+    surface = precomputed[name];
+    settings = { ...surface.usual, ...wanted, surface: name };
+    if (settings.start.length !== surface.axes.length) settings.start = surface.usual.start;
+    offer();
+    await refresh();
   }
 
   function change(changes) {
@@ -87,44 +87,45 @@ const precomputed = {}; // by surface
     Object.assign(settings, changes);
     history.replaceState(null, "", toLink());
     offer();
-    return refresh();
+    refresh();
   }
 
   // ── From settings to a scene ─────────────────────────────────────────────────────────────────
 
   const ask = (name, given) => python.call("playground/playground.py", name, given);
-  const kept = new Map(); // lands and maps, which change rarely
 
-  async function remembered(name, given, before) {
+  const kept = new Map(); // landscapes and maps, which change rarely
+  async function remembered(name, given, known) {
     const key = JSON.stringify([name, given]);
-    if (!kept.has(key)) kept.set(key, before ?? (await ask(name, given)));
+    if (!kept.has(key)) kept.set(key, known ?? (await ask(name, given)));
     return kept.get(key);
   }
 
-  function before({ condition, batch, lr, momentum, nesterov }) {
-    const path = (λ, form) => {
-      const found = { ...about.paths[`${condition} ${batch} ${lr} ${λ} ${form}`] };
+  function precomputedPaths({ condition, batch, lr, momentum, nesterov }) {
+    const path = (λ) => {
+      const key = `${condition} ${batch} ${lr} ${λ} ${λ && nesterov ? 1 : 0}`;
+      const found = { ...surface.paths[key] };
       for (const [name, value] of Object.entries(found)) {
         const column = typeof value === "number"; // the same one at every place
         if (column) found[name] = Array(found.places.length).fill(value);
       }
       return found;
     };
-    return { sgd: path(0, 0), momentum: path(momentum, momentum ? Number(nesterov) : 0) };
+    return { sgd: path(0), momentum: path(momentum) };
   }
 
-  async function show(now) {
-    const of = about;
-    const { surface, condition, nesterov } = now;
-    const traced = live ? await ask("trace", now) : before(now);
-    const land = { surface, condition };
-    const values = await remembered("landscape", land, of.landscapes[condition]);
-    const form = `${condition} ${Number(nesterov)}`;
-    const rows = await remembered("regimes", { ...land, nesterov }, of.regimes[form]);
-    scene = { of, now, traced, values, rows };
-    page.dataset.source = live ? "live" : "precomputed";
-    performance.mark(`playground-${page.dataset.source}`);
+  async function show(given) {
+    const { condition, nesterov } = given;
+    const shown = surface; // another one may be wanted before the answers come
+    const land = { surface: given.surface, condition };
+    const paths = live ? await ask("trace", given) : precomputedPaths(given);
+    const landscape = await remembered("landscape", land, shown.landscapes[condition]);
+    const key = `${condition} ${Number(nesterov)}`;
+    const map = await remembered("regimes", { ...land, nesterov }, shown.maps[key]);
+    scene = { surface: shown, settings: given, paths, landscape, map };
+    box.dataset.source = live ? "live" : "precomputed";
     draw();
+    performance.mark(`playground-${box.dataset.source}`); // for the tests: when it was drawn
   }
 
   // One question at a time. Of those that come meanwhile, the last one is answered next.
@@ -134,33 +135,34 @@ const precomputed = {}; // by surface
     again = true;
     if (busy) return;
     busy = true;
-    while (again) {
-      again = false;
-      try {
-        await show(possible());
-      } catch (error) {
-        if (!live) throw error;
-        live = false;
-        again = true;
-        without(`Python stopped (${error.message})`);
+    try {
+      while (again) {
+        again = false;
+        await show(possible()).catch((error) => {
+          if (!live) throw error;
+          live = false;
+          again = true;
+          without(`Python stopped (${error.message})`);
+        });
       }
+    } finally {
+      busy = false;
     }
-    busy = false;
   }
 
   // ── Python ───────────────────────────────────────────────────────────────────────────────────
 
   async function wake() {
-    if (typeof python === "undefined" || location.protocol === "file:") {
-      return without("there is no Python in it");
-    }
-    const soon = "with it, sliders are finer, and the start is free";
+    if (location.protocol === "file:") return without("opened from a disk, it cannot start Python");
+    if (typeof python === "undefined") return without("there is no Python in it");
+    const soon = "with it, the sliders are finer, and you can choose the start";
     tell(`Precomputed paths. Python is loading, 15 MB; ${soon}.`, "loading");
     try {
-      const what = await python.start();
+      const versions = await python.start();
       live = true;
-      tell(`Live: ${what}, in your browser.`, "live");
-      await change({});
+      tell(`Live: ${versions}, in your browser.`, "live");
+      offer();
+      await refresh();
     } catch (error) {
       without(`Python did not start (${error.message})`);
     }
@@ -174,23 +176,24 @@ const precomputed = {}; // by surface
 
   function tell(words, state) {
     find("badge").textContent = words;
-    page.dataset.python = state;
+    box.dataset.python = state;
   }
 
   // ── Drawing ──────────────────────────────────────────────────────────────────────────────────
 
-  let ground, mark, chart; // what the plots return
+  let ground, moveMark, chart; // what the plots return
 
   function draw() {
-    const { of, now, traced, values, rows } = scene; // `about` may be another surface by now
-    const { names, fine, steps } = of;
-    const grid = { rows, names, lrs: fine.lr, momenta: fine.momentum };
-    ground = plots.land(find("land"), of, values);
-    mark = plots.loss(find("loss"), traced, steps);
-    chart = plots.map(find("map"), grid, [now.lr, now.momentum]);
-    const where = "near the minimum, along its steepest direction, momentum";
-    find("here").textContent = `You are here, η = ${now.lr} and λ = ${now.momentum}: ${where} ${chart.word}.`;
-    find("told").textContent = `SGD ${ending(traced.sgd)} Momentum ${ending(traced.momentum)}`;
+    const { surface, settings, paths, landscape, map } = scene;
+    const { steps, regimes, fine } = surface;
+    ground = plots.land(find("land"), surface, landscape);
+    moveMark = plots.loss(find("loss"), paths, steps);
+    chart = plots.map(find("map"), map, regimes, fine, settings);
+    const minimum = `near the minimum (${point(surface.minimum)})`;
+    find("here").textContent =
+      `You are here, η = ${settings.lr} and λ = ${settings.momentum}: ` +
+      `${minimum}, along its steepest direction, momentum ${chart.word}.`;
+    find("told").textContent = `SGD ${ending(paths.sgd)} Momentum ${ending(paths.momentum)}`;
     find("step").max = steps;
     drawStep(step);
   }
@@ -203,27 +206,28 @@ const precomputed = {}; // by surface
   }
 
   function drawStep(wanted) {
-    step = Math.max(0, Math.min(wanted, scene.of.steps));
-    const larger = plots.paths(ground, scene.traced, scene.now.lr, step);
-    mark(step);
+    const { surface, settings, paths } = scene;
+    step = Math.max(0, Math.min(wanted, surface.steps));
+    const larger = plots.paths(ground, paths, settings, step);
     find("larger").textContent = larger > 1 ? `, all drawn ${larger} times as long` : "";
-    say(find("step"), step, `${step} of ${scene.of.steps}`);
-    for (const [kind, path] of Object.entries(scene.traced)) {
+    moveMark(step);
+    say(find("step"), step, `${step} of ${surface.steps}`);
+    for (const [optimizer, path] of Object.entries(paths)) {
       const cells = readout(path, Math.min(step, path.places.length - 1));
-      for (const name in cells) find(`${kind}-${name}`).textContent = cells[name];
+      for (const name in cells) find(`${optimizer}-${name}`).textContent = cells[name];
     }
   }
 
   function readout(path, i) {
     const [low, high] = [path.lowest[i], path.highest[i]];
-    const kind = scene.of.kinds[path.kind[i]];
+    const verdict = scene.surface.verdicts[path.verdict[i]];
     const bends = low < 0 ? (high > 0 ? "up and down" : "down") : "up";
     return {
       place: point(path.places[i]),
       loss: short(path.loss[i]),
-      slope: short(path.slope[i]),
-      eigenvalues: scene.of.axes.length > 1 ? `${short(low)}, ${short(high)}` : short(low),
-      verdict: path.kind[i] === 0 ? `${kind}; here the loss bends ${bends}` : kind,
+      gradient: short(path.gradient_norm[i]),
+      eigenvalues: path.places[i].length > 1 ? `${short(low)}, ${short(high)}` : short(low),
+      verdict: verdict === "not a critical point" ? `${verdict}; here the loss bends ${bends}` : verdict,
     };
   }
 
@@ -239,13 +243,14 @@ const precomputed = {}; // by surface
 
   function play() {
     if (frame) return pause();
-    const from = step < scene.of.steps ? step : 0;
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return drawStep(scene.of.steps);
+    const { steps } = scene.surface;
+    const from = step < steps ? step : 0;
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return drawStep(steps);
     const began = performance.now();
     const next = (time) => {
       const now = from + Math.floor(Math.max(0, time - began) / 80);
       if (now !== step) drawStep(now);
-      if (step < scene.of.steps) frame = requestAnimationFrame(next);
+      if (step < steps) frame = requestAnimationFrame(next);
       else pause();
     };
     find("play").textContent = "Pause";
@@ -265,18 +270,18 @@ const precomputed = {}; // by surface
   function offer() {
     const now = possible();
     for (const name of SLIDERS) {
-      const input = find(name);
-      input.max = choices(name).length - 1;
-      say(input, choices(name).indexOf(now[name]), now[name]);
-      input.closest("label").hidden = choices(name).length < 2;
+      const slider = find(name);
+      slider.max = choices(name).length - 1;
+      say(slider, choices(name).indexOf(now[name]), now[name]);
+      slider.closest("label").hidden = choices(name).length < 2;
     }
     find("surface").value = settings.surface;
     find("nesterov").checked = settings.nesterov;
     find("start").disabled = !live;
-    find("start-1").closest("label").hidden = about.axes.length < 2;
-    about.axes.forEach((axis, i) => {
+    find("start-1").closest("label").hidden = surface.axes.length < 2;
+    surface.axes.forEach((axis, i) => {
       const input = find(`start-${i}`);
-      [input.min, input.max, input.value] = [...about.view[i], now.start[i]];
+      [input.min, input.max, input.value] = [...surface.view[i], now.start[i]];
       input.previousElementSibling.textContent = axis;
     });
   }
@@ -287,17 +292,17 @@ const precomputed = {}; // by surface
     return [event.clientX - left, event.clientY - top];
   };
 
-  on("surface", "change", ({ target }) => go({ surface: target.value }));
+  on("surface", "change", ({ target }) => (location.hash = `surface=${target.value}`));
   for (const name of SLIDERS) {
     on(name, "input", ({ target }) => change({ [name]: choices(name)[target.value] }));
   }
   on("nesterov", "change", ({ target }) => change({ nesterov: target.checked }));
   on("start", "change", () => {
-    const start = about.axes.map((_, i) => find(`start-${i}`).valueAsNumber);
+    const start = surface.axes.map((_, i) => find(`start-${i}`).valueAsNumber);
     change(start.every(Number.isFinite) ? { start } : {});
   });
   on("land", "click", (event) => {
-    const start = ground.start(pressed(event)).slice(0, about.axes.length);
+    const start = ground.start(pressed(event)).slice(0, surface.axes.length);
     if (live) change({ start: start.map((value) => Number(value.toFixed(2))) });
   });
   on("map", "click", (event) => {
@@ -316,10 +321,12 @@ const precomputed = {}; // by surface
     });
   }
 
-  addEventListener("hashchange", () => go(fromLink()));
+  addEventListener("hashchange", () => isLink() && go(fromLink()));
   for (const link of document.querySelectorAll('a[href^="#surface="]')) {
-    link.addEventListener("click", () => page.scrollIntoView());
+    link.addEventListener("click", () => box.scrollIntoView());
   }
-  new ResizeObserver(() => scene && draw()).observe(page);
-  go(fromLink()).then(wake);
+  new ResizeObserver(() => scene && draw()).observe(box);
+  go(fromLink()).then(wake, (error) => {
+    tell(`Nothing can be shown: ${error.message}. Load the page again.`, "off");
+  });
 })();

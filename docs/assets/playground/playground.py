@@ -1,7 +1,7 @@
 """What the playground computes: four surfaces, the paths over them, and the Hessian on the way.
 
-The page runs this file in the browser, and shows what it gave before, on a grid of settings, as
-long as Python is not there. Settings come as the page's link carries them:
+The page runs this file in the browser. As long as Python is not there, it shows what this file gave
+when the site was built, for some settings. Settings are as the page's link carries them:
 
     {"surface": "ravine", "start": [-8, 2], "condition": 100, "batch": 20,
      "lr": 0.5, "momentum": 0.9, "nesterov": False}
@@ -61,7 +61,7 @@ class Surface(NamedTuple):
     steps: int
     lr: float
     momentum: float
-    lrs: tuple  # those that are computed before
+    lrs: tuple  # those that are precomputed
     conditions: tuple = (1,)
     batches: tuple = (20,)
 
@@ -114,7 +114,7 @@ SURFACES = {
         batches=(1, 5, 20),
     ),
 }
-MOMENTA = (0, 0.5, 0.8, 0.9, 0.95, 0.99)  # those that are computed before
+MOMENTA = (0, 0.5, 0.8, 0.9, 0.95, 0.99)  # those that are precomputed
 DIGITS = (1, 1.2, 1.5, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
 FINE = {  # those that can be set when Python is there
     "lr": [float(f"{digits}e{power}") for power in (-2, -1, 0) for digits in DIGITS],
@@ -127,6 +127,20 @@ FINE = {  # those that can be set when Python is there
 }  # fmt: skip
 
 
+def usual(surface):
+    """Return the settings that a surface is first shown with."""
+    look = SURFACES[surface]
+    place = {"start": look.start, "condition": look.conditions[-1], "batch": look.batches[0]}
+    return place | {"lr": look.lr, "momentum": look.momentum, "nesterov": False}
+
+
+def coarse(surface):
+    """Return what can be set until Python is there, as FINE does for later."""
+    look = SURFACES[surface]
+    lists = {"condition": look.conditions, "batch": look.batches}
+    return lists | {"lr": look.lrs, "momentum": MOMENTA}
+
+
 def loss_of(surface, condition):
     """Return the loss of a surface, with its κ if it has one."""
     return partial(ravine, condition=condition) if surface == "ravine" else SURFACES[surface].loss
@@ -136,9 +150,9 @@ def loss_of(surface, condition):
 
 
 def descend(surface, loss, start, batch, lr, momentum, nesterov):
-    """Run Momentum, and return each place and the gradient of the batch seen there.
+    """Run Momentum; return the places, the gradients of the batches, and if it has diverged.
 
-    It ends after the surface's number of steps, or far outside of the view. λ = 0 is SGD.
+    λ = 0 is SGD. To diverge is to be far outside of the view, which ends the path.
     """
     look = SURFACES[surface]
     θ = [tg.Tensor([float(value)], requires_grad=True) for value in start]
@@ -147,33 +161,31 @@ def descend(surface, loss, start, batch, lr, momentum, nesterov):
     if surface == "line":
         batches = tg.DataLoader(tg.TensorDataset(X, Y), batch, shuffle=True, seed=0)
     steps = tg.updates(lambda *points: loss(*θ, *points).sum(), batches, optimizer)
-    places, gradients = [[float(value) for value in start]], []
+    places, gradients, outside = [[param.item() for param in θ]], [], False
     for _ in islice(steps, look.steps):
-        place = [param.item() for param in θ]
-        if not np.isfinite(place).all():
-            break
+        places.append([param.item() for param in θ])
         gradients.append([param.grad.item() for param in θ])
-        places.append(place)
-        if any(abs(w) > 20 * (high - low) for w, (low, high) in zip(place, look.view)):
+        outside = any(abs(w) > 20 * (high - low) for w, (low, high) in zip(places[-1], look.view))
+        if outside:
             break
-    return places, gradients
+    return places, gradients, outside
 
 
-KINDS = (
+VERDICTS = (
     "not a critical point",
     "saddle point",
     "local minimum",
     "local maximum",
     "inconclusive (degenerate)",
 )
-NEAR = 1e-3  # a point within a thousandth of a critical one counts as one
+NEAR = 1e-3  # about so far from a critical point, along the steepest axis, counts as on it
 
 
 def curvature(loss, places):
     """Return the losses, and what the Hessian says, of n places at once.
 
-    The sum of all losses has a Hessian in which no place knows of another's. So the product with
-    (1, …, 1, 0, …, 0) is the first column of the Hessian of every place.
+    The Hessian of the sum of all losses couples no two places. So its product with
+    (1, …, 1, 0, …, 0) is the first column of every place's own Hessian.
     """
     θ = [tg.Tensor(column, requires_grad=True) for column in np.transpose(places)]
     axes, n = len(θ), len(places)
@@ -184,21 +196,19 @@ def curvature(loss, places):
     points = [tg.classify_critical_point(*pair, tol=NEAR) for pair in zip(hessians, gradients)]
     return {
         "loss": loss(*(param.data for param in θ)).tolist(),
-        "slope": [point.gradient_norm for point in points],
+        "gradient_norm": [point.gradient_norm for point in points],
         "lowest": [point.lowest for point in points],
         "highest": [point.highest for point in points],
-        "kind": [KINDS.index(point.kind) for point in points],
+        "verdict": [VERDICTS.index(point.kind) for point in points],
     }
 
 
 def path(surface, start, condition, batch, lr, momentum, nesterov):
     """Trace one optimizer over a surface: all that the page draws of it."""
     loss = loss_of(surface, condition)
-    with np.errstate(all="ignore"):  # to diverge is no error here
-        places, gradients = descend(surface, loss, start, batch, lr, momentum, nesterov)
-        seen = curvature(loss, places)
-    outside = len(gradients) < SURFACES[surface].steps
-    return {"places": places, "gradients": gradients, "diverges": outside} | seen
+    places, gradients, outside = descend(surface, loss, start, batch, lr, momentum, nesterov)
+    found = {"places": places, "gradients": gradients, "diverges": outside}
+    return found | curvature(loss, places)
 
 
 def trace(**settings):
@@ -220,7 +230,7 @@ def landscape(surface, condition):
     return loss_of(surface, condition)(*(axis.ravel() for axis in axes)).tolist()
 
 
-REGIMES = ("rolls in", "swings", "flips", "diverges")
+REGIMES = ("diverges", "swings", "flips", "rolls in")
 
 
 def regimes(surface, condition, nesterov):
@@ -237,10 +247,11 @@ def regimes(surface, condition, nesterov):
     θ = [[float(value)] for value in SURFACES[surface].minimum]
     h = curvature(loss_of(surface, condition), np.transpose(θ))["highest"][0]
     λ, η = np.meshgrid(FINE["momentum"], FINE["lr"], indexing="ij")
-    last, slope = (λ**2, 1 + λ) if nesterov else (λ, np.ones_like(λ))
-    matrices = np.array([[λ, -η * h], [last, 1 - slope * η * h]]).transpose(2, 3, 0, 1)
+    ηh = η * h
+    row = (λ**2, 1 - (1 + λ) * ηh) if nesterov else (λ, 1 - ηh)
+    matrices = np.array([[λ, -ηh], row]).transpose(2, 3, 0, 1)
     σ = np.linalg.eigvals(matrices).astype(complex)
     largest = np.take_along_axis(σ, np.abs(σ).argmax(axis=-1)[..., None], axis=-1)[..., 0]
     tiny = 1e-6  # above the error of two equal eigenvalues, √ε
     cases = [np.abs(largest) > 1 + tiny, np.abs(largest.imag) > tiny, largest.real < -tiny]
-    return np.select(cases, [3, 1, 2], default=0).tolist()
+    return np.select(cases, [0, 1, 2], default=3).tolist()

@@ -1,7 +1,7 @@
 // The playground's drawings, in SVG: the land, the loss and the map. Colors are in playground.css,
 // arrowheads and dots in the page.
 const plots = (() => {
-  const KINDS = ["sgd", "momentum"];
+  const OPTIMIZERS = ["sgd", "momentum"];
 
   function element(name, attributes, ...children) {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -10,15 +10,15 @@ const plots = (() => {
     return made;
   }
 
-  const label = (x, y, words, anchor = "middle", kind = "") =>
-    element("text", { x, y, "text-anchor": anchor, class: kind }, words);
+  const label = (x, y, words, anchor = "middle", className = "") =>
+    element("text", { x, y, "text-anchor": anchor, class: className }, words);
 
-  const line = (points, kind, more = {}) => {
+  const line = (points, className, more = {}) => {
     const corners = points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`);
-    return element("path", { d: `M${corners.join("L")}`, class: kind, ...more });
+    return element("path", { d: `M${corners.join("L")}`, class: className, ...more });
   };
 
-  const minus = (words) => words.replace("-", "−");
+  const minus = (words) => words.replaceAll("-", "−");
   const short = (value) => minus(String(Number(value.toPrecision(3))));
 
   // ── Axes ─────────────────────────────────────────────────────────────────────────────────────
@@ -68,6 +68,7 @@ const plots = (() => {
     const [least, most] = [Math.min(...values), Math.max(...values)];
     const level = (i) => least + (most - least) * ((i + 0.5) / 14) ** 2; // even on a parabola
     const levels = Array.from({ length: 14 }, (_, i) => level(i));
+    // d3 puts the value of index i at i + ½.
     const at = ([i, j]) => [
       x(left + ((i - 0.5) / (side - 1)) * (right - left)),
       y(low + ((j - 0.5) / (side - 1)) * (high - low)),
@@ -101,48 +102,50 @@ const plots = (() => {
 
   // The next step from a place: against the slope, what is left of the last step, and their sum,
   // as a parallelogram (on a curve: one above the other), and how much larger than they are.
-  function arrows(ground, path, lr, i) {
-    const [here, next, slope] = [path.places[i], path.places[i + 1], path.gradients[i]];
+  function arrows(ground, path, { lr, momentum, nesterov }, i) {
+    const [here, next, gradient] = [path.places[i], path.places[i + 1], path.gradients[i]];
+    // θ ← θ + λm − ηg or, Nesterov, θ ← θ + λ²m − (1 + λ)ηg
+    const weight = nesterov ? 1 + momentum : 1;
+    const slope = gradient.map((value) => -weight * lr * value);
     const sum = next.map((value, axis) => value - here[axis]);
-    const down = slope.map((value) => -lr * value);
-    const last = sum.map((value, axis) => value - down[axis]);
-    const vectors = { slope: down, last, sum };
-    for (const kind in vectors) vectors[kind] = ground.vector(vectors[kind]);
+    const last = sum.map((value, axis) => value - slope[axis]);
+    const vectors = { slope, last, sum };
+    for (const name in vectors) vectors[name] = ground.vector(vectors[name]);
     const length = (vector) => Math.hypot(...vector);
     const longest = Math.max(...Object.values(vectors).map(length));
     const larger = [1, 2, 5, 10, 20, 50, 100].findLast((it) => it * longest < 90) ?? 1;
     const [x, y] = ground.at(path, i);
     const height = ground.curve ? { slope: -42, last: -28, sum: -14 } : { slope: 0, last: 0, sum: 0 };
-    const from = (kind) => [x, y + height[kind]];
-    const to = (kind) => from(kind).map((value, axis) => value + larger * vectors[kind][axis]);
-    const drawn = Object.keys(vectors).filter((kind) => larger * length(vectors[kind]) > 2);
-    const parts = drawn.map((kind) =>
-      line([from(kind), to(kind)], `arrow ${kind}`, { "marker-end": `url(#pg-head-${kind})` }),
+    const from = (name) => [x, y + height[name]];
+    const to = (name) => from(name).map((value, axis) => value + larger * vectors[name][axis]);
+    const drawn = Object.keys(vectors).filter((name) => larger * length(vectors[name]) > 2);
+    const parts = drawn.map((name) =>
+      line([from(name), to(name)], `arrow ${name}`, { "marker-end": `url(#pg-head-${name})` }),
     );
-    if (!ground.curve) parts.unshift(line([to("slope"), to("sum"), to("last")], "side"));
+    if (parts.length && !ground.curve) parts.unshift(line([to("slope"), to("sum"), to("last")], "side"));
     return { parts, larger: parts.length ? larger : 1 };
   }
 
   // Both paths, whole and so far. Returns how much larger than they are the arrows are drawn.
-  function paths(ground, traced, lr, step) {
+  function paths(ground, traced, settings, step) {
     const parts = [];
-    for (const kind of KINDS) {
-      const path = traced[kind];
+    for (const optimizer of OPTIMIZERS) {
+      const path = traced[optimizer];
       const points = path.places.map((_, i) => ground.at(path, i));
-      const dot = `url(#pg-dot-${kind})`;
-      const more = { id: `pg-${kind}-path`, "marker-start": dot, "marker-mid": dot };
-      if (!ground.curve) parts.push(line(points, `path whole ${kind}`));
-      const so_far = points.slice(0, step + 1);
-      parts.push(line(so_far, `path ${kind} ${ground.curve ? "dots" : ""}`, more));
-      const [cx, cy] = so_far.at(-1);
+      const dot = `url(#pg-dot-${optimizer})`;
+      const more = { id: `pg-${optimizer}-path`, "marker-start": dot, "marker-mid": dot };
+      if (!ground.curve) parts.push(line(points, `path whole ${optimizer}`));
+      const soFar = points.slice(0, step + 1);
+      parts.push(line(soFar, `path ${optimizer} ${ground.curve ? "dots" : ""}`, more));
+      const [cx, cy] = soFar.at(-1);
       parts.push(
-        kind === "sgd"
+        optimizer === "sgd"
           ? element("rect", { x: cx - 6, y: cy - 6, width: 12, height: 12, class: "ball sgd" })
           : element("circle", { cx, cy, r: 7, class: "ball momentum" }),
       );
     }
     const path = traced.momentum;
-    const next = arrows(ground, path, lr, Math.min(step, path.gradients.length - 1));
+    const next = arrows(ground, path, settings, Math.min(step, path.gradients.length - 1));
     ground.layer.replaceChildren(...parts, ...next.parts);
     return next.larger;
   }
@@ -151,14 +154,15 @@ const plots = (() => {
 
   // Returns a function that moves the mark.
   function loss(svg, traced, steps) {
-    const all = KINDS.flatMap((kind) => traced[kind].loss);
-    const start = all[0];
-    const low = Math.floor(Math.log10(Math.max(1e-12 * start, Math.min(...all))));
-    const high = Math.floor(Math.log10(Math.min(1e3 * start, Math.max(...all)))) + 1;
+    const all = OPTIMIZERS.flatMap((optimizer) => traced[optimizer].loss);
+    const start = all[0] || 1; // at the minimum there may be none
+    const within = (value) => Math.max(1e-12 * start, Math.min(1e3 * start, value));
+    const low = Math.floor(Math.log10(within(Math.min(...all))));
+    const high = Math.floor(Math.log10(within(Math.max(...all)))) + 1;
     const { inner, x, y, top, bottom, axes } = plot(svg, 0.5, [[0, steps], [low, high]]);
-    for (const kind of KINDS) {
-      const logs = traced[kind].loss.map((value) => Math.log10(Math.max(value, 1e-300)));
-      inner.append(line(logs.map((value, i) => [x(i), y(value)]), `path ${kind}`));
+    for (const optimizer of OPTIMIZERS) {
+      const logs = traced[optimizer].loss.map((value) => Math.log10(Math.max(value, 1e-300)));
+      inner.append(line(logs.map((value, i) => [x(i), y(value)]), `path ${optimizer}`));
     }
     const gap = Math.ceil((high - low) / 5);
     const powers = Array.from({ length: Math.floor((high - low) / gap) + 1 }, (_, i) => low + i * gap);
@@ -172,12 +176,12 @@ const plots = (() => {
   // ── The map of regimes ───────────────────────────────────────────────────────────────────────
 
   // rows[j][i] is the regime of momenta[j] and lrs[i]. Returns how to read the map, and its word
-  // for the present setting.
-  function map(svg, { rows, names, lrs, momenta }, [lr, momentum]) {
+  // for the settings.
+  function map(svg, rows, names, { lr: lrs, momentum: momenta }, { lr, momentum }) {
     const { inner, x, y, bottom, axes } = plot(svg, 0.62, [[0, lrs.length], [0, momenta.length]]);
     const regions = names.map(() => []);
     rows.forEach((row, j) => {
-      row.forEach((kind, i) => regions[kind].push([i, j]));
+      row.forEach((regime, i) => regions[regime].push([i, j]));
       for (let i = 0, end; i < row.length; i = end) {
         for (end = i; row[end] === row[i]; ) end += 1;
         const size = { width: x(end) - x(i), height: y(j) - y(j + 1) };
@@ -186,13 +190,14 @@ const plots = (() => {
     });
     const middle = (cells) =>
       [0, 1].map((axis) => Math.round(cells.reduce((sum, cell) => sum + cell[axis], 0) / cells.length));
-    regions.forEach((cells, kind) => {
+    // A name stands in the middle of its region or, if that is not in it, of its lowest row.
+    regions.forEach((cells, regime) => {
       if (!cells.length) return;
       let [i, j] = middle(cells);
-      if (rows[j][i] !== kind) [i, j] = middle(cells.filter((cell) => cell[1] === cells[0][1]));
-      const room = x(rows[j].filter((it) => it === kind).length) - x(0);
-      if (room < 5.7 * names[kind].length) return; // the caption names it when you are there
-      inner.append(label(x(i + 0.5), Math.min(y(j + 0.5) + 4, bottom - 4), names[kind]));
+      if (rows[j][i] !== regime) [i, j] = middle(cells.filter((cell) => cell[1] === cells[0][1]));
+      const room = x(rows[j].filter((it) => it === regime).length) - x(0);
+      if (room < 5.7 * names[regime].length) return; // pixels; the caption names it when you are there
+      inner.append(label(x(i + 0.5), Math.min(y(j + 0.5) + 4, bottom - 4), names[regime]));
     });
 
     const [i, j] = [lrs.indexOf(lr), momenta.indexOf(momentum)];
