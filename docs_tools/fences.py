@@ -141,10 +141,10 @@ def execute(fence, page, namespace):
     return eval(compile(ast.Expression(last.value), page, "eval"), namespace)
 
 
-def runs_in_browser(fence):
-    """Tell whether a reader can run this code on the page."""
-    python = fence.language == "python" and "source" not in fence.options
-    return python and fence.options.get("browser") != "no"
+def runs(fence, browser=False):
+    """Tell whether a fence is code to run; with `browser`, by Python in a reader's browser."""
+    code = fence.language == "python" and "source" not in fence.options
+    return code and not (browser and fence.options.get("browser") == "no")
 
 
 def run(text, page, namespace, browser=False):
@@ -154,9 +154,7 @@ def run(text, page, namespace, browser=False):
     """
     fences = parse(text)
     for fence, after in zip(fences, [*fences[1:], None]):
-        if fence.language != "python" or "source" in fence.options:
-            continue
-        if browser and not runs_in_browser(fence):
+        if not runs(fence, browser):
             continue
         follows = after and after.language == "text" and not text[fence.end : after.start].strip()
         expected = after.body.strip() if follows and ERROR.match(after.body) else ""
@@ -210,7 +208,7 @@ def expand(text, page, live=False):
                 raise ValueError(f"{page}:{fence.line}: {error}") from error
             shown = f'```python title="{title}"\n{code}\n```'
         elif fence.language == "python":
-            head = "{ .python .run }" if live and runs_in_browser(fence) else "python"
+            head = "{ .python .run }" if live and runs(fence, browser=True) else "python"
             shown = f"```{head}\n{fence.body}```"
             if fence.start in drawings:
                 shown += f"\n\n{drawings[fence.start]}"

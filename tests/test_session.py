@@ -129,7 +129,7 @@ def test_a_chapter_fails_where_it_says_so(page, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # for what it saves
     found = fences.parse(page.read_text(encoding="utf-8"))
     for fence, after in zip(found, [*found[1:], None]):
-        if fences.runs_in_browser(fence):
+        if fences.runs(fence, browser=True):
             result = run(fence.body, fence.line)
             told = after.body if after and after.language == "text" else fence.body
             assert not result["failed"] or "Error" in told, result["text"]
