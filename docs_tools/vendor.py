@@ -3,7 +3,7 @@
 python docs_tools/vendor.py
 
 Formulas, contour lines and the accessibility checker come from npm: the SHA256 is of the archive,
-and so of every file in it. Python itself, which the pages run, is Pyodide's release, 15 MB. Where
+and so of every file in it. Python itself, which the pages run, is Pyodide's release, 16 MB. Where
 that cannot be reached, the site is built without Python, and says so. With
 TINYGRAD_EDU_RUNTIME=registries the same files come out of packages on npm and PyPI, for machines
 that reach nothing else; then a failure is an error.

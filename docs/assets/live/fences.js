@@ -43,7 +43,7 @@
     const say = (text) => block.output.replaceChildren(note(text));
     let failure = "Python could not be loaded";
     try {
-      say("Loading Python, 15 MB …");
+      say("Loading Python, 16 MB …");
       await python.start();
       failure = "Python has ended";
       const above = blocks.slice(0, blocks.indexOf(block)).filter((it) => it.ran !== it.code);

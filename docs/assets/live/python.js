@@ -1,4 +1,4 @@
-// Python for the pages. It is loaded, 15 MB, when a page first asks for it.
+// Python for the pages. It is loaded, 16 MB, when a page first asks for it.
 //
 //   python.start()                    a promise of what runs: "Python 3.14, NumPy …"
 //   python.call(file, name, given)    calls a function of a file in assets/ by keywords

@@ -17,21 +17,23 @@ const precomputed = {}; // by surface
   // ── Settings ─────────────────────────────────────────────────────────────────────────────────
 
   const SLIDERS = ["lr", "momentum", "condition", "batch"];
-  const nearest = (list, value) =>
-    list.reduce((best, it) => (Math.abs(it - value) < Math.abs(best - value) ? it : best));
-
-  // What a slider offers: few values until Python can compute any.
-  function choices(name) {
-    const list = surface.coarse[name];
-    return live && list.length > 1 ? surface.fine[name] : list;
+  const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+  function nearest(list, wanted) {
+    const value = clamp(wanted, list[0], list.at(-1));
+    return list.reduce((best, it) => (Math.abs(it - value) < Math.abs(best - value) ? it : best));
   }
 
-  // What can be shown of what is wanted.
-  function possible() {
-    const near = { ...settings, start: live ? settings.start : surface.usual.start };
-    for (const name of SLIDERS) near[name] = nearest(choices(name), settings[name]);
-    const inView = (value, i) => Math.min(surface.view[i][1], Math.max(surface.view[i][0], value));
-    return { ...near, start: near.start.map(inView) };
+  // What a slider offers: few values, or with Python more.
+  function choices(name, fine = live) {
+    const list = surface.coarse[name];
+    return fine && list.length > 1 ? surface.fine[name] : list;
+  }
+
+  // The nearest settings that can be shown, now or when Python is there.
+  function possible(wanted, fine = live) {
+    const near = { ...wanted, start: fine ? wanted.start : surface.usual.start };
+    for (const name of SLIDERS) near[name] = nearest(choices(name, fine), wanted[name]);
+    return { ...near, start: near.start.map((value, i) => clamp(value, ...surface.view[i])) };
   }
 
   // A link carries what is not as usual: #surface=ball&momentum=0.8
@@ -45,6 +47,13 @@ const precomputed = {}; // by surface
 
   const isLink = () => new URLSearchParams(location.hash.slice(1)).has("surface");
 
+  // Browsers refuse to be told of every movement of a slider.
+  let timer;
+  function writeLink() {
+    clearTimeout(timer);
+    timer = setTimeout(() => history.replaceState(null, "", toLink()), 250);
+  }
+
   function fromLink() {
     const words = new URLSearchParams(location.hash.slice(1));
     const found = { surface: words.get("surface") };
@@ -56,8 +65,8 @@ const precomputed = {}; // by surface
   }
 
   function load(name) {
+    if (precomputed[name]) return null;
     return new Promise((resolve, reject) => {
-      if (precomputed[name]) return resolve();
       const script = document.createElement("script");
       script.src = new URL(`precomputed/${name}.js`, home);
       script.onload = resolve;
@@ -69,25 +78,24 @@ const precomputed = {}; // by surface
   // To a surface, with its usual settings where no others are wanted.
   let latest; // of those that were asked for
   async function go(wanted) {
-    pause();
     const known = [...find("surface").options].map((option) => option.value);
     const name = known.includes(wanted.surface) ? wanted.surface : known[0];
-    latest = name;
+    latest = wanted;
+    find("surface").value = name;
     await load(name);
-    if (latest !== name) return;
+    if (latest !== wanted) return;
     surface = precomputed[name];
     settings = { ...surface.usual, ...wanted, surface: name };
     if (settings.start.length !== surface.axes.length) settings.start = surface.usual.start;
-    offer();
-    await refresh();
+    await change({});
   }
 
   function change(changes) {
     pause();
-    Object.assign(settings, changes);
-    history.replaceState(null, "", toLink());
+    settings = possible({ ...settings, ...changes }, box.dataset.python !== "off");
+    if (isLink() || Object.keys(changes).length) writeLink();
     offer();
-    refresh();
+    return refresh();
   }
 
   // ── From settings to a scene ─────────────────────────────────────────────────────────────────
@@ -138,7 +146,7 @@ const precomputed = {}; // by surface
     try {
       while (again) {
         again = false;
-        await show(possible()).catch((error) => {
+        await show(possible(settings)).catch((error) => {
           if (!live) throw error;
           live = false;
           again = true;
@@ -156,7 +164,7 @@ const precomputed = {}; // by surface
     if (location.protocol === "file:") return without("opened from a disk, it cannot start Python");
     if (typeof python === "undefined") return without("there is no Python in it");
     const soon = "with it, the sliders are finer, and you can choose the start";
-    tell(`Precomputed paths. Python is loading, 15 MB; ${soon}.`, "loading");
+    tell(`Precomputed paths. Python is loading, 16 MB; ${soon}.`, "loading");
     try {
       const versions = await python.start();
       live = true;
@@ -182,17 +190,21 @@ const precomputed = {}; // by surface
   // ── Drawing ──────────────────────────────────────────────────────────────────────────────────
 
   let ground, moveMark, chart; // what the plots return
+  let drawn = {}; // land and map change rarely, and take the longest to draw
 
   function draw() {
     const { surface, settings, paths, landscape, map } = scene;
-    const { steps, regimes, fine } = surface;
-    ground = plots.land(find("land"), surface, landscape);
+    const { steps, regimes, fine, minimum } = surface;
+    const width = box.clientWidth;
+    const resized = width !== drawn.width;
+    if (resized || landscape !== drawn.landscape) ground = plots.land(find("land"), surface, landscape);
+    if (resized || map !== drawn.map) chart = plots.map(find("map"), map, regimes, fine);
+    drawn = { width, landscape, map };
     moveMark = plots.loss(find("loss"), paths, steps);
-    chart = plots.map(find("map"), map, regimes, fine, settings);
-    const minimum = `near the minimum (${point(surface.minimum)})`;
+    const word = chart.mark(settings);
     find("here").textContent =
-      `You are here, η = ${settings.lr} and λ = ${settings.momentum}: ` +
-      `${minimum}, along its steepest direction, momentum ${chart.word}.`;
+      `You are here, η = ${settings.lr} and λ = ${settings.momentum}: near the minimum ` +
+      `(${point(minimum)}), along its steepest direction, momentum ${word}.`;
     find("told").textContent = `SGD ${ending(paths.sgd)} Momentum ${ending(paths.momentum)}`;
     find("step").max = steps;
     drawStep(step);
@@ -201,13 +213,13 @@ const precomputed = {}; // by surface
   const point = (values) => values.map((value) => minus(String(Number(value.toFixed(3))))).join(", ");
 
   function ending({ diverges, places, loss }) {
-    if (diverges) return `diverges, and is far outside after ${places.length - 1} updates.`;
+    if (diverges) return `diverges, and is far outside at update ${places.length - 1}.`;
     return `ends at (${point(places.at(-1))}), where L = ${short(loss.at(-1))}.`;
   }
 
   function drawStep(wanted) {
     const { surface, settings, paths } = scene;
-    step = Math.max(0, Math.min(wanted, surface.steps));
+    step = clamp(wanted, 0, surface.steps);
     const larger = plots.paths(ground, paths, settings, step);
     find("larger").textContent = larger > 1 ? `, all drawn ${larger} times as long` : "";
     moveMark(step);
@@ -239,21 +251,22 @@ const precomputed = {}; // by surface
     cancelAnimationFrame(frame);
     frame = 0;
     find("play").textContent = "Play";
+    find("count").ariaLive = "polite";
   }
 
   function play() {
     if (frame) return pause();
-    const { steps } = scene.surface;
-    const from = step < steps ? step : 0;
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return drawStep(steps);
+    const from = step < scene.surface.steps ? step : 0;
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return drawStep(Infinity);
     const began = performance.now();
     const next = (time) => {
       const now = from + Math.floor(Math.max(0, time - began) / 80);
       if (now !== step) drawStep(now);
-      if (step < steps) frame = requestAnimationFrame(next);
+      if (step < scene.surface.steps) frame = requestAnimationFrame(next);
       else pause();
     };
     find("play").textContent = "Pause";
+    find("count").ariaLive = "off";
     frame = requestAnimationFrame(next);
   }
 
@@ -268,7 +281,8 @@ const precomputed = {}; // by surface
 
   // Fit the controls to the surface, and to what can be chosen now.
   function offer() {
-    const now = possible();
+    if (!settings) return;
+    const now = possible(settings);
     for (const name of SLIDERS) {
       const slider = find(name);
       slider.max = choices(name).length - 1;
@@ -286,13 +300,16 @@ const precomputed = {}; // by surface
     });
   }
 
-  const on = (id, event, answer) => find(id).addEventListener(event, answer);
+  // Until the first picture is there, and while another surface is on its way, nothing answers.
+  const there = () => scene?.settings.surface === find("surface").value;
+  const on = (id, event, answer) =>
+    find(id).addEventListener(event, (it) => there() && answer(it));
   const pressed = (event) => {
     const { left, top } = event.currentTarget.getBoundingClientRect();
     return [event.clientX - left, event.clientY - top];
   };
 
-  on("surface", "change", ({ target }) => (location.hash = `surface=${target.value}`));
+  find("surface").onchange = ({ target }) => (location.hash = `surface=${target.value}`);
   for (const name of SLIDERS) {
     on(name, "input", ({ target }) => change({ [name]: choices(name)[target.value] }));
   }
@@ -302,12 +319,12 @@ const precomputed = {}; // by surface
     change(start.every(Number.isFinite) ? { start } : {});
   });
   on("land", "click", (event) => {
-    const start = ground.start(pressed(event)).slice(0, surface.axes.length);
-    if (live) change({ start: start.map((value) => Number(value.toFixed(2))) });
+    const start = ground.read(pressed(event))?.slice(0, surface.axes.length);
+    if (live && start) change({ start: start.map((value) => Number(value.toFixed(2))) });
   });
   on("map", "click", (event) => {
-    const [lr, momentum] = chart.read(pressed(event));
-    change({ lr, momentum });
+    const read = chart.read(pressed(event));
+    if (read) change({ lr: read[0], momentum: read[1] });
   });
   on("play", "click", play);
   for (const [id, event, wanted] of [
@@ -321,11 +338,19 @@ const precomputed = {}; // by surface
     });
   }
 
-  addEventListener("hashchange", () => isLink() && go(fromLink()));
+  // A surface that cannot be read leaves all as it was.
+  async function stay(error) {
+    await change({ surface: settings.surface });
+    find("told").textContent = `Nothing new can be shown: ${error.message}.`;
+  }
+  addEventListener("hashchange", () => {
+    clearTimeout(timer);
+    if (location.hash === "" || isLink()) go(fromLink()).catch(stay);
+  });
   for (const link of document.querySelectorAll('a[href^="#surface="]')) {
     link.addEventListener("click", () => box.scrollIntoView());
   }
-  new ResizeObserver(() => scene && draw()).observe(box);
+  new ResizeObserver(() => scene && box.clientWidth !== drawn.width && draw()).observe(box);
   go(fromLink()).then(wake, (error) => {
     tell(`Nothing can be shown: ${error.message}. Load the page again.`, "off");
   });

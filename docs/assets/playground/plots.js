@@ -27,6 +27,7 @@ const plots = (() => {
   function scale([low, high], [from, to]) {
     const at = (value) => from + ((value - low) / (high - low)) * (to - from);
     const pixel = (value) => Math.max(-1e4, Math.min(1e4, at(value)));
+    pixel.long = (length) => (length / (high - low)) * (to - from);
     pixel.back = (place) => low + ((place - from) / (to - from)) * (high - low);
     return pixel;
   }
@@ -58,7 +59,10 @@ const plots = (() => {
         label(left, top - 8, names[1], "middle", "name"),
       );
     }
-    return { inner, x, y, top, bottom, axes };
+    const inside = ([across, down]) =>
+      across >= left && across <= right && down >= top && down <= bottom;
+    const read = (place) => (inside(place) ? [x.back(place[0]), y.back(place[1])] : undefined);
+    return { inner, x, y, top, bottom, axes, inside, read };
   }
 
   // ── The land: a curve, or a surface by its contour lines ─────────────────────────────────────
@@ -84,7 +88,7 @@ const plots = (() => {
     const curve = view.length === 1;
     const most = Math.max(...values);
     const ranges = curve ? [view[0], [-0.05 * most, 1.1 * most]] : view;
-    const { inner, x, y, ...drawn } = plot(svg, 0.62, ranges);
+    const { inner, x, y, inside, read, ...drawn } = plot(svg, 0.62, ranges);
     if (curve) {
       const [left, right] = view[0];
       const at = (i) => left + (i / (values.length - 1)) * (right - left);
@@ -96,8 +100,8 @@ const plots = (() => {
     const layer = element("g", {});
     inner.append(layer);
     const at = (path, i) => [x(path.places[i][0]), y(curve ? path.loss[i] : path.places[i][1])];
-    const vector = ([across, up]) => [x(across) - x(0), curve ? 0 : y(up) - y(0)];
-    return { layer, curve, at, vector, start: ([left, top]) => [x.back(left), y.back(top)] };
+    const vector = ([across, up]) => [x.long(across), curve ? 0 : y.long(up)];
+    return { layer, curve, at, vector, inside, read };
   }
 
   // The next step from a place: against the slope, what is left of the last step, and their sum,
@@ -144,8 +148,10 @@ const plots = (() => {
           : element("circle", { cx, cy, r: 7, class: "ball momentum" }),
       );
     }
+    // A ball that has left, or that stops here, has no next step to be drawn.
     const path = traced.momentum;
-    const next = arrows(ground, path, settings, Math.min(step, path.gradients.length - 1));
+    const moves = step < path.gradients.length && ground.inside(ground.at(path, step));
+    const next = moves ? arrows(ground, path, settings, step) : { parts: [], larger: 1 };
     ground.layer.replaceChildren(...parts, ...next.parts);
     return next.larger;
   }
@@ -175,10 +181,11 @@ const plots = (() => {
 
   // ── The map of regimes ───────────────────────────────────────────────────────────────────────
 
-  // rows[j][i] is the regime of momenta[j] and lrs[i]. Returns how to read the map, and its word
-  // for the settings.
-  function map(svg, rows, names, { lr: lrs, momentum: momenta }, { lr, momentum }) {
-    const { inner, x, y, bottom, axes } = plot(svg, 0.62, [[0, lrs.length], [0, momenta.length]]);
+  // rows[j][i] is the regime of momenta[j] and lrs[i]. Returns how to read the map, and a function
+  // that marks some settings on it and returns its word for them.
+  function map(svg, rows, names, { lr: lrs, momentum: momenta }) {
+    const ranges = [[0, lrs.length], [0, momenta.length]];
+    const { inner, x, y, bottom, axes, ...drawn } = plot(svg, 0.62, ranges);
     const regions = names.map(() => []);
     rows.forEach((row, j) => {
       row.forEach((regime, i) => regions[regime].push([i, j]));
@@ -200,17 +207,22 @@ const plots = (() => {
       inner.append(label(x(i + 0.5), Math.min(y(j + 0.5) + 4, bottom - 4), names[regime]));
     });
 
-    const [i, j] = [lrs.indexOf(lr), momenta.indexOf(momentum)];
-    const [here, high] = [x(i + 0.5), y(j + 0.5)];
-    inner.append(
-      element("path", { d: `M${here - 12} ${high}h24M${here} ${high - 12}v24`, class: "here" }),
-      element("circle", { cx: here, cy: high, r: 6, class: "here" }),
-    );
     const some = (list, values) => values.map((value) => [list.indexOf(value) + 0.5, String(value)]);
     axes(["η", "λ"], some(lrs, [0.01, 0.1, 1]), some(momenta, [0, 0.5, 0.9, 0.99]));
-    const cell = (list, at) => list[Math.max(0, Math.min(list.length - 1, Math.floor(at)))];
-    const read = ([left, top]) => [cell(lrs, x.back(left)), cell(momenta, y.back(top))];
-    return { read, word: names[rows[j][i]] };
+    const here = element("path", { class: "here" });
+    inner.append(here);
+    function mark({ lr, momentum }) {
+      const [i, j] = [lrs.indexOf(lr), momenta.indexOf(momentum)];
+      const [left, height] = [x(i + 0.5), y(j + 0.5)];
+      const circle = `M${left - 6} ${height}a6 6 0 1 0 12 0a6 6 0 1 0 -12 0`;
+      here.setAttribute("d", `M${left - 12} ${height}h24M${left} ${height - 12}v24${circle}`);
+      return names[rows[j][i]];
+    }
+    function read(place) {
+      const cell = drawn.read(place)?.map(Math.floor);
+      return cell && [lrs[cell[0]], momenta[cell[1]]];
+    }
+    return { read, mark };
   }
 
   return { land, paths, loss, map, short, minus };
