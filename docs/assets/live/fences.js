@@ -45,7 +45,7 @@
     try {
       say("Loading Python, 16 MB …");
       await python.start();
-      failure = "Python has ended";
+      failure = "Python has failed";
       const above = blocks.slice(0, blocks.indexOf(block)).filter((it) => it.ran !== it.code);
       for (const it of [...above, block]) {
         say(it === block ? "Running …" : `Running block ${it.number}, above …`);
@@ -58,7 +58,7 @@
       python.stop();
       for (const it of blocks) it.ran = undefined; // the names are gone
       const stopped = error.message === "stopped";
-      say(stopped ? "Stopped. The next run starts anew." : `${failure}. (${error.message})`);
+      say(stopped ? "Stopped. The next run starts anew." : `${failure}: ${error.message}`);
     }
     setRunning(undefined);
   }

@@ -7,8 +7,18 @@ const load = async (path) => {
   return answer.arrayBuffer();
 };
 
+// Where its largest file does not arrive, Pyodide waits for ever and tells nobody. So watch it.
+const missing = new Promise((resolve, reject) => {
+  const { instantiateStreaming } = WebAssembly;
+  WebAssembly.instantiateStreaming = (...given) => {
+    const made = instantiateStreaming(...given);
+    made.catch(reject);
+    return made;
+  };
+});
+
 async function boot() {
-  const python = await loadPyodide();
+  const python = await Promise.race([loadPyodide(), missing]);
   await python.loadPackage("numpy", { messageCallback() {} });
   python.unpackArchive(await load("tinygrad_edu.zip"), "zip");
   return python;
