@@ -100,6 +100,16 @@ def test_an_error_names_the_line_of_the_page():
     assert (str(where.path), where.lineno + 1) == ("page.md", 5)
 
 
+def test_on_a_live_page_what_a_browser_can_run_is_marked():
+    page = 'One\n\n```python\nx = 1\n```\n\n    ```python browser="no"\n    y = 2\n    ```\n'
+    here = "One\n\n```{ .python .run }\nx = 1\n```\n\n    ```python\n    y = 2\n    ```\n"
+    assert fences.expand(page, "page", live=True) == here
+    assert fences.expand(page, "page") == here.replace("{ .python .run }", "python")
+    assert ".run" not in fences.expand('```python source="core.py:grad"\n```\n', "page", live=True)
+    assert [fence.line for fence, _ in fences.run(page, "page", {})] == [3, 7]
+    assert [fence.line for fence, _ in fences.run(page, "page", {}, browser=True)] == [3]
+
+
 @pytest.mark.parametrize("source", ["core.py:absent", "core.py:Variable.absent", "absent.py:x"])
 def test_an_excerpt_that_is_not_there_fails(source):
     with pytest.raises(ValueError, match=r"page:1: .*absent"):
