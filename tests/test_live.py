@@ -134,7 +134,7 @@ def test_nothing_is_loaded_before_the_first_run_and_nothing_comes_from_elsewhere
     chapter.press("Edit", 0)
     assert not [url for url in asked if "/pyodide/" in url or "/live/worker" in url]
     chapter.press("Run", 0)
-    assert chapter.output(0).inner_text() == "Loading Python, 15 MB …"
+    assert chapter.output(0).inner_text() == "Loading Python, 16 MB …"
     chapter.finish(0)
     assert [url for url in asked if "pyodide.asm.wasm" in url]
     assert [url for url in asked if not url.startswith((address, "data:", f"blob:{address}"))] == []
