@@ -193,6 +193,8 @@ def test_what_diverges_is_drawn_as_far_as_one_can_see(live):
     numbers = [abs(float(value)) for value in re.findall(r"[\d.]+", drawn(live, "#pg-sgd-path"))]
     assert max(numbers) <= 1e4
     assert text(live, "told").startswith("SGD diverges")
+    assert live.locator(".ball.gone").count() == 2
+    assert live.locator(".arrow").count() == 0
     assert text(live, "sgd-loss") != "NaN"
 
 

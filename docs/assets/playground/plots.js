@@ -61,8 +61,12 @@ const plots = (() => {
     }
     const inside = ([across, down]) =>
       across >= left && across <= right && down >= top && down <= bottom;
+    const edge = ([across, down]) => [
+      Math.max(left + 8, Math.min(right - 8, across)),
+      Math.max(top + 8, Math.min(bottom - 8, down)),
+    ];
     const read = (place) => (inside(place) ? [x.back(place[0]), y.back(place[1])] : undefined);
-    return { inner, x, y, top, bottom, axes, inside, read };
+    return { inner, x, y, top, bottom, axes, inside, edge, read };
   }
 
   // ── The land: a curve, or a surface by its contour lines ─────────────────────────────────────
@@ -88,7 +92,7 @@ const plots = (() => {
     const curve = view.length === 1;
     const most = Math.max(...values);
     const ranges = curve ? [view[0], [-0.05 * most, 1.1 * most]] : view;
-    const { inner, x, y, inside, read, ...drawn } = plot(svg, 0.62, ranges);
+    const { inner, x, y, axes: drawAxes, ...drawn } = plot(svg, 0.62, ranges);
     if (curve) {
       const [left, right] = view[0];
       const at = (i) => left + (i / (values.length - 1)) * (right - left);
@@ -96,12 +100,12 @@ const plots = (() => {
     } else {
       inner.append(...contours(values, { x, y }, view));
     }
-    drawn.axes(curve ? [axes[0], "L"] : axes, ...ranges.map(ticks));
+    drawAxes(curve ? [axes[0], "L"] : axes, ...ranges.map(ticks));
     const layer = element("g", {});
     inner.append(layer);
     const at = (path, i) => [x(path.places[i][0]), y(curve ? path.loss[i] : path.places[i][1])];
     const vector = ([across, up]) => [x.long(across), curve ? 0 : y.long(up)];
-    return { layer, curve, at, vector, inside, read };
+    return { ...drawn, layer, curve, at, vector };
   }
 
   // The next step from a place: against the slope, what is left of the last step, and their sum,
@@ -141,14 +145,16 @@ const plots = (() => {
       if (!ground.curve) parts.push(line(points, `path whole ${optimizer}`));
       const soFar = points.slice(0, step + 1);
       parts.push(line(soFar, `path ${optimizer} ${ground.curve ? "dots" : ""}`, more));
-      const [cx, cy] = soFar.at(-1);
+      // A ball that has left is drawn hollow, at the edge.
+      const here = soFar.at(-1);
+      const className = `ball ${optimizer} ${ground.inside(here) ? "" : "gone"}`;
+      const [cx, cy] = ground.inside(here) ? here : ground.edge(here);
       parts.push(
         optimizer === "sgd"
-          ? element("rect", { x: cx - 6, y: cy - 6, width: 12, height: 12, class: "ball sgd" })
-          : element("circle", { cx, cy, r: 7, class: "ball momentum" }),
+          ? element("rect", { x: cx - 6, y: cy - 6, width: 12, height: 12, class: className })
+          : element("circle", { cx, cy, r: 7, class: className }),
       );
     }
-    // A ball that has left, or that stops here, has no next step to be drawn.
     const path = traced.momentum;
     const moves = step < path.gradients.length && ground.inside(ground.at(path, step));
     const next = moves ? arrows(ground, path, settings, step) : { parts: [], larger: 1 };
