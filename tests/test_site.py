@@ -65,6 +65,7 @@ def test_links_and_anchors_lead_somewhere():
             path = unquote(path.removeprefix("http://here/"))
             path += "index.html" if path == "" or path.endswith("/") else ""
             known = found[path].ids if path in found else None
+            anchor = "" if "=" in anchor else anchor  # settings of the playground are no place
             if not (SITE / path).is_file() or (anchor and known and unquote(anchor) not in known):
                 broken.append((page, target))
     assert broken == []
