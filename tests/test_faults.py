@@ -151,8 +151,9 @@ def test_a_kill_in_the_middle_of_a_save_leaves_a_whole_file(tmp_path):
         for old in tmp_path.iterdir():
             old.unlink()
         with child(save_again_and_again, path) as process:
-            wait_until(path.exists, process)
-            time.sleep(random.uniform(0, 0.2))
+            # A save has ended, and the next one has begun.
+            wait_until(lambda: path.exists() and len(names(tmp_path)) > 1, process)
+            time.sleep(random.uniform(0, 0.02))
             process.kill()
             process.wait()
         w = tg.load(path)["w"]

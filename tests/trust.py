@@ -164,6 +164,12 @@ def tried(tests):
             "[mistakes](mistakes.md)",
         ),
         (
+            "in Python for the browser: the docstrings, the chapters' code, and the playground's "
+            "paths, which must be those computed here",
+            "all that a browser can run",
+            "`tests/test_pyodide.py`, `tests/test_playground_page.py`",
+        ),
+        (
             "the built package on every Python, and on the oldest NumPy",
             f"Python {pythons}; NumPy {oldest}",
             "`noxfile.py`",
