@@ -244,8 +244,8 @@ def regimes(surface, condition, nesterov):
     flips from side to side (negative) or rolls in (positive). Goh, *Why Momentum Really Works*,
     Distill 2017.
     """
-    θ = [[float(value)] for value in SURFACES[surface].minimum]
-    h = curvature(loss_of(surface, condition), np.transpose(θ))["highest"][0]
+    minimum = [float(value) for value in SURFACES[surface].minimum]
+    [h] = curvature(loss_of(surface, condition), [minimum])["highest"]
     λ, η = np.meshgrid(FINE["momentum"], FINE["lr"], indexing="ij")
     ηh = η * h
     row = (λ**2, 1 - (1 + λ) * ηh) if nesterov else (λ, 1 - ηh)
