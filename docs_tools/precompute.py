@@ -4,6 +4,7 @@ Each surface has a file of its own, a script, because pages that are opened from
 nothing else.
 """
 
+import functools
 import json
 import sys
 from itertools import product
@@ -46,6 +47,7 @@ def settings_of(name):
             yield settings | {"nesterov": nesterov}
 
 
+@functools.cache  # `mkdocs serve` builds again and again
 def precompute(name):
     """Return the script with all that the page shows of a surface."""
     surface = playground.SURFACES[name]

@@ -7,6 +7,12 @@ const load = async (path) => {
   return answer.arrayBuffer();
 };
 
+// Of a traceback, the line with the error.
+function reason(error) {
+  const lines = String(error.message ?? error).trim().split("\n");
+  return lines.findLast((line) => /^[\w.]+(Error|Exception)\b/.test(line)) ?? lines.at(-1);
+}
+
 // Where its largest file does not arrive, Pyodide waits for ever and tells nobody. So watch it.
 const missing = new Promise((resolve, reject) => {
   const { instantiateStreaming } = WebAssembly;
@@ -45,11 +51,6 @@ f"Python {sys.version.split()[0]}, NumPy {numpy.__version__}, tinygrad_edu {tiny
   postMessage({ about });
   return python;
 });
-// Of a traceback, the line with the error.
-function reason(error) {
-  const lines = String(error.message ?? error).trim().split("\n");
-  return lines.findLast((line) => /^[\w.]+(Error|Exception)\b/.test(line)) ?? lines.at(-1);
-}
 booting.catch((error) => postMessage({ failed: reason(error) }));
 
 // Calls are answered one by one, in their order; what comes and goes passes through JSON.
