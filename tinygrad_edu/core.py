@@ -376,9 +376,8 @@ def _seed(output: Variable, gradient: Any) -> Any:
             f"a result of shape {data.shape} is not a single number: take its .sum() or .mean(), "
             "or give the rates to start from"
         )
-    # like=: on the backend where `data` is
-    gradient = np.ones(data.shape, data.dtype, like=data) if gradient is None else gradient
-    if not isinstance(gradient, Variable):
+    gradient = np.ones_like(data) if gradient is None else gradient
+    if not isinstance(gradient, Variable):  # like=: on the backend where `data` is
         gradient = _wrap(type(output), np.asarray(gradient, data.dtype, like=data))
     if gradient.data.shape != data.shape:
         raise ValueError(f"the rates have shape {gradient.data.shape}, but the result {data.shape}")
