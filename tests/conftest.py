@@ -1,34 +1,59 @@
-"""The backend that the suite runs on: pytest --backend numpy | stand-in | cupy."""
-
-import sys
-from pathlib import Path
+"""The backend that the suite runs on: pytest --backend numpy | cupy."""
 
 import pytest
 from chromium import address, browser, tab, violations, window  # noqa: F401, fixtures
 
 import tinygrad_edu as tg
 
-collect_ignore = ["mutation", "node"]  # for Cosmic Ray; for Python under Node
+collect_ignore = ["mutation", "node", "cupy_on_cpu"]  # are run by others
+
+ON_THE_HOST = {  # what is left out on CuPy, and why
+    "test_site.py": "opens pages in a browser",
+    "test_live.py": "runs chapters in a browser",
+    "test_playground_page.py": "opens the playground in a browser",
+    "test_pyodide.py": "runs Python in Node",
+    "test_vendor.py": "is about files of the site",
+    "test_trust.py": "is about a page of the site",
+    "test_docs.py": "is about texts",
+    "test_session.py": "runs chapters as a browser does, where there is only NumPy",
+    "test_playground.py": "computes for a browser, where there is only NumPy",
+    "test_pages.py": "runs pages that show NumPy's arrays",
+    "test_evidence.py": "judges numbers on the host",
+    "test_mistakes.py::test_the_page_of_mistakes": "is about a page that shows NumPy's errors",
+    "test_data.py::test_a_dataset_copies_no_array": "on a GPU, a dataset is a copy",
+    "test_curvature.py::test_it_is_a_linear_operator_for_scipy": "SciPy computes on the host",
+    "test_faults.py::test_after_a_fork": "a CUDA context does not survive a fork",
+    "test_tensor.py::test_asarray_shares": "nothing goes to the host unasked",
+}
+MISSING = [  # why a test may be left out anywhere: a package, a program or time is missing
+    "JAX is not installed",
+    "MPI is not installed",
+    "could not import 'torch'",
+    "takes minutes",
+    "are not part of this package",
+    "is not part of this package",
+    "not there",
+    "no small disk can be mounted here",
+    "Debian's package dataset-fashion-mnist is not installed",
+    "needs the signals of a POSIX system",
+    "needs CuPy",
+]
+SKIPPED = set()  # why tests were left out in this run
 
 
 def pytest_addoption(parser):
     parser.addoption(
         "--backend",
-        choices=["numpy", "stand-in", "cupy"],
+        choices=["numpy", "cupy"],
         default="numpy",
-        help="run every test on NumPy, on a stand-in for CuPy, or on CuPy and a GPU",
+        help="run every test on NumPy, or on CuPy with a GPU or on the CPU (tests/cupy_on_cpu)",
     )
-
     parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "host: only about NumPy arrays on the host")
     config.addinivalue_line("markers", "long: takes minutes; runs with --long")
-    choice = config.getoption("--backend")
-    if choice == "stand-in":
-        sys.path.insert(0, str(Path(__file__).parent / "stand_in"))
-    tg.use("numpy" if choice == "numpy" else "cupy")
+    tg.use(config.getoption("--backend"))
 
 
 def pytest_collection_modifyitems(config, items):
@@ -37,8 +62,26 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "long" in item.keywords:
                 item.add_marker(later)
-    if config.getoption("--backend") != "numpy":
-        skip = pytest.mark.skip(reason="only about NumPy arrays on the host")
+    if config.getoption("--backend") == "cupy":
         for item in items:
-            if "host" in item.keywords or isinstance(item, pytest.DoctestItem):
-                item.add_marker(skip)
+            name = item.nodeid.removeprefix("tests/")
+            for start, why in ON_THE_HOST.items():
+                if name.startswith(start):
+                    item.add_marker(pytest.mark.skip(reason=f"left out on CuPy: it {why}"))
+
+
+def pytest_runtest_logreport(report):
+    if report.skipped and isinstance(report.longrepr, tuple):
+        SKIPPED.add(report.longrepr[2])
+
+
+pytest_collectreport = pytest_runtest_logreport  # a whole file
+
+
+def pytest_sessionfinish(session):
+    """On CuPy, fail where a test was left out for a reason that is not listed."""
+    listed = [*MISSING, *(f"left out on CuPy: it {why}" for why in ON_THE_HOST.values())]
+    unlisted = [why for why in SKIPPED if not any(part in why for part in listed)]
+    if unlisted and session.config.getoption("--backend") == "cupy":
+        print("\nERROR: skipped on CuPy, and not listed in tests/conftest.py:", *unlisted, sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

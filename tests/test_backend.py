@@ -1,5 +1,6 @@
 """One switch between NumPy and CuPy, and no way to mix them by accident."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +9,20 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from conftest import ON_THE_HOST
 
-needs_cupy = pytest.mark.skipif(
-    "config.getoption('--backend') == 'numpy'", reason="needs CuPy or its stand-in"
-)
+try:
+    import cuda_on_cpu
+except ImportError:
+    cuda_on_cpu = None
+needs_cupy = pytest.mark.skipif("config.getoption('--backend') == 'numpy'", reason="needs CuPy")
+on_cpu = pytest.mark.skipif(not cuda_on_cpu, reason="needs CuPy on the CPU: tests/cupy_on_cpu")
+
+
+def test_what_is_left_out_on_cupy_is_there():
+    for name in ON_THE_HOST:
+        file, _, test = name.partition("::")
+        assert f"def {test}" in (Path(__file__).parent / file).read_text(encoding="utf-8")
 
 
 def test_an_unknown_backend_is_refused_and_nothing_changes():
@@ -21,31 +32,63 @@ def test_an_unknown_backend_is_refused_and_nothing_changes():
     assert tg.backend.current() == before
 
 
-@pytest.mark.host
-def test_a_missing_cupy_is_said_with_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(ImportError, match="python -m pip install cupy-cuda"):
-        tg.use("cupy")
-    assert tg.backend.current() == "numpy"
-
-
-@pytest.mark.host
-def test_a_missing_gpu_is_said():
-    script = """
+def ask(before="", **settings):
+    """Ask for CuPy in a process of its own, and return what is said and the backend afterwards."""
+    script = f"""
 import sys, types
-cupy = types.ModuleType("cupy")
-def zeros(shape): raise RuntimeError("no CUDA-capable device is detected")
-cupy.zeros = zeros
-sys.modules["cupy"] = cupy
+{before}
 import tinygrad_edu as tg
 try:
     tg.use("cupy")
-except RuntimeError as error:
-    print(error, tg.backend.current())
+except (ImportError, RuntimeError) as error:
+    print(error)
+print(tg.backend.current())
 """
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "needs a CUDA GPU" in result.stdout
-    assert "no CUDA-capable device is detected numpy" in result.stdout
+    process = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(process, env=os.environ | settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_missing_cupy_is_said_with_what_to_do():
+    said = ask("sys.modules['cupy'] = None")
+    assert "CuPy, which is not installed: python -m pip install 'cupy-cuda13x[ctk]'" in said
+    assert said.endswith("numpy\n")
+
+
+def test_a_missing_gpu_is_said():
+    said = ask("""
+cupy = types.ModuleType("cupy")
+def ones(shape): raise RuntimeError("no CUDA-capable device is detected")
+cupy.ones = ones
+sys.modules["cupy"] = cupy""")
+    assert "needs a CUDA GPU" in said
+    assert said.endswith("no CUDA-capable device is detected\nnumpy\n")
+
+
+@on_cpu
+@pytest.mark.parametrize("missing", ["cuda", "nvrtc", "cublas", "cublasLt"])
+def test_a_missing_part_of_cuda_is_said(missing):
+    """Each is loaded only when it is needed: CuPy is imported, and zeros are made, without them."""
+    said = ask(CUDA_ON_CPU_WITHOUT=missing)
+    assert "CUDA's libraries, which python -m pip install 'cupy-cuda13x[ctk]' brings" in said
+    assert f"lib{missing}.so" in said
+    assert said.endswith("numpy\n")
+
+
+@on_cpu
+def test_what_is_there_is_used():
+    assert ask() == "cupy\n"
+
+
+@needs_cupy
+def test_an_operation_is_a_kernel_of_cupy():
+    x = tg.Tensor([1.0, 2.0])
+    assert type(x.data).__module__ == "cupy"
+    if cuda_on_cpu:
+        before = cuda_on_cpu.counts()
+        tg.tanh(x)
+        assert cuda_on_cpu.counts() - before == {"kernel cupy_tanh__float64_float64": 1}
 
 
 def test_use_is_undone_after_the_block_also_after_an_exception():
@@ -116,73 +159,3 @@ def test_host_arrays_go_to_the_device_when_a_tensor_is_made_of_them():
 def test_a_label_that_is_no_class_makes_the_loss_nan():
     loss = tg.cross_entropy(tg.Tensor(np.zeros((2, 3))), tg.Tensor([1, 3]))
     assert np.isnan(loss.item())
-
-
-@pytest.mark.parametrize("make", [tg.SGD, tg.Momentum])
-def test_a_training_step_never_waits_for_the_gpu(make, monkeypatch, request):
-    if request.config.getoption("--backend") != "stand-in":
-        pytest.skip("only the stand-in can be watched")
-    model = tg.nn.perceptron(64, 8, 10, seed=0)
-    train, _ = tg.datasets.digits()
-    steps = tg.updates(
-        lambda images, labels: tg.cross_entropy(model(images), labels),
-        tg.DataLoader(train, 16, shuffle=True, seed=0),
-        make(model.parameters(), 0.1),
-    )
-    next(steps)
-
-    def waits(*_):
-        raise AssertionError("the host waited for a result")
-
-    device_array = type(tg.Tensor(0.0).data)
-    with monkeypatch.context() as patch:
-        for method in ("__bool__", "__int__", "__float__", "__index__", "get", "item", "tolist"):
-            patch.setattr(device_array, method, waits)
-        loss, *_ = next(steps)
-        with pytest.raises(AssertionError, match="waited"):
-            loss.item()  # asked for
-
-
-@pytest.mark.host
-class TestStandIn:
-    """The stand-in refuses what CuPy refuses."""
-
-    @pytest.fixture
-    def cupy(self, monkeypatch):
-        monkeypatch.syspath_prepend(Path(__file__).parent / "stand_in")
-        monkeypatch.delitem(sys.modules, "cupy", raising=False)
-        import cupy
-
-        yield cupy
-        monkeypatch.delitem(sys.modules, "cupy")
-
-    def test_it_is_taken_for_cupy(self, cupy):
-        assert tg.backend.name_of(cupy.zeros(3)) == "cupy"
-
-    @pytest.mark.parametrize(
-        "mix",
-        [
-            lambda there, here: there + here,
-            lambda there, here: here + there,
-            lambda there, here: np.add(here, there),
-            lambda there, here: np.add(there, there, out=here),
-            lambda there, here: np.where(here, there, there),
-            lambda there, here: np.concatenate([there, here]),
-            lambda there, here: there[here.astype(int)],
-            lambda there, here: np.asarray(there),
-            lambda there, here: here.__setitem__(0, there),
-            lambda there, here: there.__setitem__(0, here),
-            lambda there, here: np.vecdot(there, there),
-        ],
-    )
-    def test_it_mixes_with_no_array_of_the_host(self, cupy, mix):
-        with pytest.raises((TypeError, ValueError)):
-            mix(cupy.zeros(3), np.zeros(3))
-
-    def test_an_index_outside_wraps_around(self, cupy):
-        assert cupy.arange(3)[cupy.asarray([4])].tolist() == [1]
-
-    def test_numbers_are_welcome_and_reductions_are_arrays(self, cupy):
-        x = cupy.arange(3.0)
-        for result in (2 * x, x + np.float64(1), x.sum(), np.sum(x), np.max(x, axis=0), x[0]):
-            assert type(result) is cupy.ndarray

@@ -309,7 +309,6 @@ def test_both_ends_of_a_network_equal_those_of_its_dense_hessian(dtype, toleranc
     np.testing.assert_allclose(values, exact[[0, 1, -2, -1]], rtol=0, atol=tolerance * exact[-1])
 
 
-@pytest.mark.host
 def test_it_is_a_linear_operator_for_scipy():
     linalg = pytest.importorskip("scipy.sparse.linalg")
     f, params = network()

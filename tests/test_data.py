@@ -71,7 +71,6 @@ def test_an_index_gives_a_tensor_of_each_array(index, first, second):
     assert all(isinstance(sample, tg.Tensor) for sample in samples)
 
 
-@pytest.mark.host
 def test_a_dataset_copies_no_array():
     array = np.zeros((3, 2))
     assert np.shares_memory(TensorDataset(array).arrays[0], array)

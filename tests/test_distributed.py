@@ -18,7 +18,6 @@ import tinygrad_edu as tg
 
 HERE = Path(__file__).parent
 REQUIRED = os.environ.get("TINYGRAD_EDU_MPI") == "required"
-pytestmark = pytest.mark.host
 needs_mpi = pytest.mark.skipif(
     not find_spec("mpi4py") and not REQUIRED, reason="MPI is not installed"
 )

@@ -9,7 +9,6 @@ from matplotlib import pyplot as plt
 
 from tinygrad_edu import evidence
 
-pytestmark = pytest.mark.host
 GIVEN = {"slide": "0", "ours": "1", "rule": "more", "verdict": "reproduced"}
 
 

@@ -22,7 +22,7 @@ if not EXAMPLES.exists():
 
 SCRIPTS = sorted(EXAMPLES.glob("*/*.py"))
 EXPECTED = json.loads((EXAMPLES / "expected.json").read_text(encoding="utf-8"))
-pytestmark = [pytest.mark.host, pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.filterwarnings("default")
 needs_mpi = pytest.mark.skipif(not find_spec("mpi4py"), reason="MPI is not installed")
 
 

@@ -16,7 +16,6 @@ CHAPTERS = sorted(
     for page in [SITE / "index.html", *SITE.glob("fifteen_*/*.html"), *SITE.glob("source/*/*.html")]
 )
 LOADED = 60_000  # milliseconds to wait at most for what has to load Python first
-pytestmark = pytest.mark.host
 
 
 class Chapter:

@@ -10,7 +10,6 @@ import tinygrad_edu as tg
 PAGE = Path(__file__).parent.parent / "docs" / "mistakes.md"
 
 
-@pytest.mark.host
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.what)
 def test_a_mistake_ends_in_its_error(mistake):
     error = said(mistake)
@@ -20,7 +19,6 @@ def test_a_mistake_ends_in_its_error(mistake):
     assert len(str(error)) > 20
 
 
-@pytest.mark.host
 @pytest.mark.skipif(not PAGE.exists(), reason="the docs are not part of this package")
 def test_the_page_of_mistakes_is_as_printed():
     assert PAGE.read_text(encoding="utf-8") == page()
@@ -37,7 +35,7 @@ def test_moved_parameters_need_a_new_optimizer():
     w = tg.Tensor([1.0], requires_grad=True)
     optimizer = tg.Momentum([w], 0.1)
     if tg.backend.current() == "numpy":
-        pytest.skip("needs CuPy or its stand-in")
+        pytest.skip("needs CuPy")
     w.data = tg.backend.move(w.data, "numpy")
     (w * w).sum().backward()
     with pytest.raises(ValueError, match=r"went to numpy after .* make it anew"):

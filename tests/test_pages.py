@@ -15,8 +15,6 @@ MADE = "docs/(notes|api)/|docs/(ledger|speed|contributing|changelog).md"  # see 
 PAGES = [page for page in WRITTEN if not re.match(MADE, page.relative_to(ROOT).as_posix())]
 NAMES = {"CONTRIBUTING.md": vars(ops)}  # its example would stand in ops.py
 
-pytestmark = pytest.mark.host
-
 
 @pytest.fixture(params=PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def page(request):

@@ -14,7 +14,6 @@ precompute = pytest.importorskip("precompute", reason="the docs are not part of 
 playground = precompute.playground
 
 PAGE = (Path(__file__).parent.parent / "docs" / "playground.md").read_text(encoding="utf-8")
-pytestmark = pytest.mark.host
 
 
 def settings(surface, **changes):

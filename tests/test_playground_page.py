@@ -14,7 +14,6 @@ require(NEEDED | {"Python for the pages": (SITE / "assets" / "pyodide" / "pyodid
 precompute = pytest.importorskip("precompute")
 playground = precompute.playground
 PATH = "#pg-momentum-path"
-pytestmark = pytest.mark.host
 
 
 def wait(page, source):

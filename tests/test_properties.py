@@ -439,7 +439,6 @@ def tiny(x):
     return np.finfo(x.dtype).tiny
 
 
-@pytest.mark.host
 def test_the_calls_reach_every_edge():
     seen = set()
 

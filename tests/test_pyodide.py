@@ -5,13 +5,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from chromium import ROOT, require
 
 NODE = shutil.which("node")
 require({"Node": NODE, "Pyodide": (ROOT / "docs/assets/pyodide/pyodide.mjs").exists()})
 HERE = Path(__file__).parent / "node"
-pytestmark = pytest.mark.host
 
 
 def test_the_package_and_the_chapters_run_in_python_for_the_browser():

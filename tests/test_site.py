@@ -20,7 +20,6 @@ BROKEN = """() => [
     ...[...document.querySelectorAll(".arithmatex")].filter(it => !it.querySelector(".katex")),
     ...document.querySelectorAll(".katex-error"),
 ].map(it => it.outerHTML.slice(0, 200))"""
-pytestmark = pytest.mark.host
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -182,7 +182,6 @@ def test_numpy_comes_to_the_host():
     assert type((leaf(A) * 2).numpy()) is np.ndarray
 
 
-@pytest.mark.host
 def test_asarray_shares_the_value_of_a_constant():
     x = tg.Tensor(A)
     assert np.asarray(x) is x.data
@@ -200,7 +199,6 @@ def test_numpy_functions_do_not_swallow_a_tensor():
         np.exp(leaf(A))
 
 
-@pytest.mark.host
 def test_dlpack_out_and_in():
     torch = pytest.importorskip("torch")
     x = tg.Tensor(A)

@@ -3,12 +3,9 @@
 import pytest
 import trust
 
-pytestmark = [
-    pytest.mark.host,
-    pytest.mark.skipif(
-        not (trust.ROOT / "docs").exists(), reason="the docs are not part of this package"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not (trust.ROOT / "docs").exists(), reason="the docs are not part of this package"
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import pytest
 
 vendor = pytest.importorskip("vendor", reason="the docs are not part of this package")
 
-pytestmark = pytest.mark.host
 LOCK = json.dumps({"info": {}, "packages": {"numpy": {"version": "2"}, "other": {}}}).encode()
 FILES = {"pyodide.mjs": b"loads", "pyodide-lock.json": LOCK, "numpy-2.whl": b"numbers"}
 

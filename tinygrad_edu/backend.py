@@ -7,6 +7,7 @@ making of a new array out of numbers and lists, and the way between host and GPU
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
@@ -19,6 +20,7 @@ Array = Any  # a NumPy or a CuPy array: they share an interface, but no base cla
 _current = "numpy"
 
 
+@functools.cache  # asked for at each new array, and tried only once
 def _module(name: str) -> ModuleType:
     if name == "numpy":
         return np
@@ -26,16 +28,20 @@ def _module(name: str) -> ModuleType:
         raise ValueError(f"the backend must be 'numpy' or 'cupy', but was given as {name!r}")
     try:
         cupy = importlib.import_module("cupy")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ImportError(
-            "the backend 'cupy' needs CuPy, which is not installed: "
-            "python -m pip install cupy-cuda13x (or cupy-cuda12x, to match your driver)"
+            "the backend 'cupy' needs CuPy, which is not installed: python -m pip install "
+            "'cupy-cuda13x[ctk]' (or 'cupy-cuda12x[ctk]', to match your driver)"
         ) from error
     try:
-        cupy.zeros(1)
+        # A GPU, NVRTC, which compiles kernels, and cuBLAS, which multiplies: CuPy loads each
+        # only when it is needed, and finds only then that it is missing.
+        ones = cupy.ones((2, 2))
+        (ones @ ones).get()
     except Exception as error:
         raise RuntimeError(
-            f"the backend 'cupy' needs a CUDA GPU, and CuPy cannot use one here: {error}"
+            "the backend 'cupy' needs a CUDA GPU with its driver, and CUDA's libraries, which "
+            f"python -m pip install 'cupy-cuda13x[ctk]' brings; here CuPy cannot compute: {error}"
         ) from error
     return cupy
 
@@ -54,7 +60,8 @@ class use:  # noqa: N801 (a verb: `with use(...)`)
     ValueError
         If the name is another one.
     ImportError, RuntimeError
-        If CuPy is not installed, or finds no GPU. The backend stays as it was.
+        If CuPy is not installed, or cannot compute: no GPU, or a part of CUDA is missing. The
+        backend stays as it was.
 
     Examples
     --------
