@@ -254,8 +254,6 @@ class Tensor(Variable):
     __ge__ = op()(operator.ge)
 
     def __getitem__(self, index: Any) -> Tensor:
-        if isinstance(index, tuple):
-            index = tuple(part.data if isinstance(part, Tensor) else part for part in index)
         return ops.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
