@@ -29,7 +29,7 @@ TITLES = {  # of the examples' folders
     "beyond": "Beyond the notes",
 }
 MODULES = (  # in reading order
-    *("core", "ops", "functions", "tensor", "check", "backend", "nn", "state"),
+    *("core", "ops", "functions", "tensor", "check", "backend", "parameters", "nn", "state"),
     *("data", "datasets", "optim", "training", "curvature", "distributed", "graph", "evidence"),
 )
 LEDGER = """\

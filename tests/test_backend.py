@@ -156,6 +156,14 @@ def test_host_arrays_go_to_the_device_when_a_tensor_is_made_of_them():
 
 
 @needs_cupy
-def test_a_label_that_is_no_class_makes_the_loss_nan():
-    loss = tg.cross_entropy(tg.Tensor(np.zeros((2, 3))), tg.Tensor([1, 3]))
-    assert np.isnan(loss.item())
+@pytest.mark.parametrize("wrong", [3, -1, 10**6])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_label_that_is_no_class_makes_the_loss_and_every_derivative_nan(wrong, dtype):
+    w = tg.Tensor(np.ones((4, 3)), requires_grad=True, dtype=dtype)
+    x = tg.Tensor(np.ones((2, 4), dtype))
+    loss = tg.cross_entropy(x @ w, tg.Tensor([1, wrong]))
+    assert (np.isnan(loss.item()), loss.dtype) == (True, dtype)
+    (g,) = tg.grad(loss, w, create_graph=True)
+    assert np.isnan(g.numpy()).all()
+    (product,) = tg.grad((g * g).sum(), w)
+    assert np.isnan(product.numpy()).all()

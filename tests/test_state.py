@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.state import matched
+from tinygrad_edu.parameters import matched
 
 
 class Payload:

@@ -107,6 +107,24 @@ def name_of(array: Array) -> str:
     return "cupy" if type(array).__module__.partition(".")[0] == "cupy" else "numpy"
 
 
+def module_of(array: Array) -> ModuleType:
+    """Return the module that an array belongs to, `numpy` or `cupy`.
+
+    >>> module_of(np.zeros(3)) is np
+    True
+    """
+    return np if name_of(array) == "numpy" else importlib.import_module("cupy")
+
+
+def is_array(value: Any) -> bool:
+    """Tell whether this is an array of NumPy or CuPy.
+
+    >>> is_array(np.zeros(3)), is_array([0.0])
+    (True, False)
+    """
+    return isinstance(value, np.ndarray) or (name_of(value) == "cupy" and hasattr(value, "dtype"))
+
+
 def describe(value: Any) -> str:
     """Describe an operand for an error message: dtype and shape, and the backend if not NumPy.
 
@@ -150,7 +168,7 @@ def move(array: Array, name: str) -> Array:
     >>> move(np.arange(3), "numpy")
     array([0, 1, 2])
     """
-    module = _module(name)
     if name_of(array) == name:
         return array
+    module = _module(name)
     return array.get() if name == "numpy" else module.asarray(array)

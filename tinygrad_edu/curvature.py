@@ -27,7 +27,8 @@ import numpy as np
 from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
 from tinygrad_edu.core import grad
-from tinygrad_edu.tensor import Tensor, leaves
+from tinygrad_edu.parameters import flatten, leaves, split
+from tinygrad_edu.tensor import Tensor
 
 Host = np.ndarray[Any, Any]  # an array on the host, whatever the backend
 Loss = Callable[[], Tensor]
@@ -104,10 +105,8 @@ class HessianOperator:
         if any(param.data is not value for param, value in zip(self.params, self._values)):
             raise RuntimeError("the parameters have moved: make the HessianOperator anew")
         # d(gᵀv)/dθ = Hv. A slope without a history is constant: it adds nothing.
-        slopes, rates, start = [], [], 0
-        for param, slope in zip(self.params, self._slopes):
-            part = v[start : start + param.size].reshape(param.shape).astype(param.dtype)
-            start += param.size
+        slopes, rates = [], []
+        for slope, part in zip(self._slopes, split(v.reshape(-1), self._values)):
             if slope is not None and slope.requires_grad:
                 slopes.append(slope)
                 rates.append(part)
@@ -119,11 +118,9 @@ class HessianOperator:
     matvec = rmatvec = __matmul__  # SciPy's names; H is symmetric
 
     def _flat(self, tensors: Sequence[Tensor | None]) -> Array:
-        return np.concatenate(
-            [
-                np.zeros_like(param.data).reshape(-1) if tensor is None else tensor.data.reshape(-1)
-                for param, tensor in zip(self.params, tensors)
-            ]
+        return flatten(
+            np.zeros_like(value) if tensor is None else tensor.data
+            for value, tensor in zip(self._values, tensors)
         )
 
 

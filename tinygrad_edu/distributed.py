@@ -43,9 +43,15 @@ from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
 from tinygrad_edu.curvature import HessianOperator, Loss
 from tinygrad_edu.data import DataLoader, TensorDataset
-from tinygrad_edu.nn import parameters_to_vector, vector_to_parameters
 from tinygrad_edu.optim import SGD
-from tinygrad_edu.tensor import Tensor, leaves
+from tinygrad_edu.parameters import (
+    flatten,
+    leaves,
+    parameters_to_vector,
+    split,
+    vector_to_parameters,
+)
+from tinygrad_edu.tensor import Tensor
 
 INSTALL = 'python -m pip install "tinygrad_edu[distributed]"'
 
@@ -246,13 +252,11 @@ def average_gradients(params: Iterable[Tensor], samples: int) -> None:
     # All in one array, since a message of k numbers is far cheaper than k messages. Behind the
     # gradients, a 1 for each that is there; float32, so that float16 is promoted.
     flags = np.asarray(there, np.float32, like=parts[0])
-    flat = np.concatenate([*(part.reshape(-1) for part in parts), flags])
+    flat = flatten([*parts, flags])
     flat = _mean(flat, samples, f"averages the gradients {_words(parts)} as")
-    start = 0
-    for param, part, flag in zip(params, parts, flat[-len(params) :]):
-        share = flat[start : start + part.size].reshape(part.shape).astype(part.dtype)
-        start += part.size
-        param.grad = Tensor(share) if flag > 0 else None
+    *averages, flags = split(flat, [*parts, flags])
+    for param, average, flag in zip(params, averages, flags):
+        param.grad = Tensor(average) if flag > 0 else None
 
 
 # ── Batches ──────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import backend
-from tinygrad_edu.core import op
+from tinygrad_edu.core import Variable, op
 from tinygrad_edu.ops import Axis, Operand, Result, exp, restore_axes
 
 
@@ -89,7 +89,7 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
         If the labels are not integers.
     ValueError
         If the shapes do not fit, or a label is not the number of a class. (On a GPU, such a label
-        makes the loss NaN.)
+        makes the loss and the gradients NaN.)
 
     Notes
     -----
@@ -101,7 +101,18 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
     >>> float(cross_entropy(np.array([[0.0, 0.0], [0.0, 1e4]]), np.array([0, 1])))
     0.34657359027997264
     """
-    return _cross_entropy(logits, labels, [])
+    return _cross_entropy(_nan_outside(logits, labels), labels, [])
+
+
+def _nan_outside(logits: Operand, labels: Operand) -> Result:
+    # Where a label is no class: to ask would be to wait for the GPU. So NaN goes in, and comes out
+    # of the loss and of every derivative.
+    raw = labels.data if isinstance(labels, Variable) else labels
+    if backend.name_of(raw) == "numpy" or logits.ndim != 2 or raw.shape != logits.shape[:1]:
+        return logits
+    outside = (raw < 0) | (raw >= logits.shape[1])
+    nan = np.where(outside, np.nan, 0).astype(np.result_type(logits.dtype, np.float16))
+    return logits + nan[:, None]
 
 
 @op(lambda g, y, logits, labels, found: g * cross_entropy_slope(logits, labels, *found))
@@ -116,7 +127,6 @@ def _cross_entropy(logits: Operand, labels: Operand, found: list[Any], /) -> Res
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, the numbers of classes, but are {labels.dtype}")
     outside = (labels < 0) | (labels >= logits.shape[1])
-    # On a GPU, to ask whether any label is outside would be to wait; there the loss is NaN.
     if backend.name_of(labels) == "numpy" and outside.any():
         raise ValueError(f"labels must be 0 to {logits.shape[1] - 1}, not {labels[outside][0]}")
     scores = logits.T.copy()  # a row for each class: NumPy is slow along short rows
@@ -124,7 +134,7 @@ def _cross_entropy(logits: Operand, labels: Operand, found: list[Any], /) -> Res
     exponentials = np.exp(scores)
     totals = exponentials.sum(axis=0)
     found.append((exponentials / totals).T)
-    right = np.where(outside, np.nan, scores[labels, np.arange(len(labels), like=labels)])
+    right = scores[labels, np.arange(len(labels), like=labels)]
     return (np.log(totals) - right).mean()
 
 

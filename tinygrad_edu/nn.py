@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.backend import Array
-from tinygrad_edu.state import matched
-from tinygrad_edu.tensor import Tensor, leaves
+from tinygrad_edu.parameters import matched
+from tinygrad_edu.parameters import parameters_to_vector as parameters_to_vector  # as in PyTorch
+from tinygrad_edu.parameters import vector_to_parameters as vector_to_parameters
+from tinygrad_edu.tensor import Tensor
 
 
 class Module:
@@ -206,42 +208,3 @@ def perceptron(
     for inputs, outputs in itertools.pairwise(sizes):
         layers += [Linear(inputs, outputs, generator, dtype), activation or ReLU()]
     return Sequential(*layers[:-1])  # the scores themselves are not cut off
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Array:
-    """Put all the values one after the other, into one flat vector.
-
-    The order is that of `hvp`, `HessianOperator` and `lanczos`. Gradients are Tensors, too.
-
-    >>> parameters_to_vector([Tensor([[1.0, 2.0]]), Tensor(3.0)])
-    array([1., 2., 3.])
-    """
-    return np.concatenate([parameter.data.reshape(-1) for parameter in parameters])
-
-
-def vector_to_parameters(vector: Any, parameters: Iterable[Tensor]) -> None:
-    """Give the parameters the values of a flat vector, in their shapes and dtypes.
-
-    Raises
-    ------
-    ValueError
-        If the vector is not as long as all the parameters together, or these are not leaves that
-        require a gradient; none has changed.
-
-    Examples
-    --------
-    >>> w, b = Tensor([[1.0, 2.0]], requires_grad=True), Tensor(3.0, requires_grad=True)
-    >>> vector_to_parameters(np.array([4.0, 5.0, 6.0]), [w, b])
-    >>> w, b
-    (Tensor([[4., 5.]], dtype=float64, requires_grad=True),
-     Tensor(6., dtype=float64, requires_grad=True))
-    """
-    vector, parameters = Tensor(vector).data, leaves(parameters)
-    size = sum(parameter.size for parameter in parameters)
-    if vector.shape != (size,):
-        raise ValueError(f"the vector must have the shape ({size},), but has {vector.shape}")
-    start = 0
-    for parameter in parameters:
-        part = vector[start : start + parameter.size]
-        start += parameter.size
-        parameter.data = part.reshape(parameter.shape).astype(parameter.dtype)

@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tinygrad_edu import backend
 from tinygrad_edu.core import op
+from tinygrad_edu.indexing import as_index
 
 Operand = Any  # a Tensor, an array or a number
 Result = Any  # a Tensor if an operand is one, else an array
@@ -286,27 +288,35 @@ def astype(x: Operand, /, dtype: Any) -> Result:
     return x.astype(dtype)
 
 
-@op(lambda g, y, x, index: scatter(g, index, x.shape))
 def getitem(x: Operand, index: Any, /) -> Result:
-    """Take elements, as NumPy's x[index]: by integers, slices, `...`, None, integer arrays, masks.
+    """Take elements, as NumPy's x[index]: by integers, slices, `...`, None, sequences and masks.
 
     >>> getitem(np.array([1.0, 2.0, 3.0]), [2, 0, 2])
     array([3., 1., 3.])
     """
+    return _getitem(x, as_index(index, x))
+
+
+@op(lambda g, y, x, index: _scatter(g, index, x.shape))
+def _getitem(x: Operand, index: tuple[Any, ...], /) -> Result:
     return x[index]
 
 
-@op(lambda g, y, x, index, shape: g[index])
 def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> Result:
     """Put x at this index of an array of zeros, and add where the index repeats: getitem's VJP.
 
     >>> scatter(np.array([1.0, 2.0, 3.0]), [2, 0, 2], (4,))
     array([2., 0., 4., 0.])
     """
-    y = np.zeros_like(x, shape=shape)
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(part, list) or getattr(part, "ndim", 0) for part in parts):
-        np.add.at(y, index, x)  # an array of integers may name an element twice
+    return _scatter(x, as_index(index, x, shape), shape)
+
+
+@op(lambda g, y, x, index, shape: g[index])
+def _scatter(x: Operand, index: tuple[Any, ...], shape: tuple[int, ...], /) -> Result:
+    module = backend.module_of(x)
+    y = module.zeros(shape, x.dtype)
+    if any(backend.is_array(part) and part.dtype.kind in "iu" for part in index):
+        module.add.at(y, index, x)  # an array of integers may name an element twice
     else:
         y[index] = x
     return y

@@ -14,8 +14,8 @@ import numpy as np
 
 from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
-from tinygrad_edu.state import matched
-from tinygrad_edu.tensor import Tensor, leaves
+from tinygrad_edu.parameters import leaves, matched
+from tinygrad_edu.tensor import Tensor
 
 
 def _scaled(factor: float, array: Array) -> Array:

@@ -12,43 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import backend
-from tinygrad_edu.backend import Array
-from tinygrad_edu.core import Variable
-
-
-def _as_array(value: Any) -> Array:
-    if isinstance(value, Variable):
-        return value.data
-    return np.asarray(value) if np.isscalar(value) or not hasattr(value, "dtype") else value
-
-
-def matched(own: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Array]:
-    """Copy a state to where one's own is, if it has the same names, shapes and dtypes.
-
-    Raises
-    ------
-    ValueError
-        If not; all the differences are listed.
-
-    Examples
-    --------
-    >>> matched({"a": np.zeros(2)}, {"a": np.zeros(3), "b": 1.0})
-    Traceback (most recent call last):
-        ...
-    ValueError: the state does not fit: a is float64 (3,), not float64 (2,); b is unknown here
-    """
-    problems = [f"{name} is missing" for name in own if name not in state]
-    problems += [f"{name} is unknown here" for name in state if name not in own]
-    copies = {}
-    for name in own.keys() & state.keys():
-        here, there = _as_array(own[name]), _as_array(state[name])
-        if (here.shape, here.dtype) == (there.shape, there.dtype):
-            copies[name] = backend.move(there, backend.name_of(here)).copy()
-        else:
-            problems.append(f"{name} is {there.dtype} {there.shape}, not {here.dtype} {here.shape}")
-    if problems:
-        raise ValueError("the state does not fit: " + "; ".join(sorted(problems)))
-    return copies
+from tinygrad_edu.parameters import as_array
 
 
 def save(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -73,7 +37,7 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """
     arrays = {}
     for name, value in state.items():
-        array = backend.move(_as_array(value), "numpy")
+        array = backend.move(as_array(value), "numpy")
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{name} is a {type(value).__name__}, and only numbers can be saved")
         arrays[name] = array

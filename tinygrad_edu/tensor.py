@@ -254,8 +254,6 @@ class Tensor(Variable):
     __ge__ = op()(operator.ge)
 
     def __getitem__(self, index: Any) -> Tensor:
-        if isinstance(index, tuple):
-            index = tuple(part.data if isinstance(part, Tensor) else part for part in index)
         return ops.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -344,39 +342,6 @@ def _home(x: Any) -> str:
 @op(lambda g, y, x, name: _to(g, _home(x)))
 def _to(x: Any, name: str) -> Any:
     return backend.move(x, name)
-
-
-def leaves(params: Any) -> list[Tensor]:
-    """List the parameters, if they are leaves that a gradient can arrive at.
-
-    Raises
-    ------
-    TypeError
-        If one is not a Tensor.
-    ValueError
-        If there are none, one occurs twice, or one is not a leaf that requires a gradient.
-
-    Examples
-    --------
-    >>> len(leaves([Tensor(1.0, requires_grad=True)]))
-    1
-    """
-    if hasattr(params, "parameters"):
-        raise TypeError("params must be a list of Tensors: give module.parameters()")
-    params = [params] if isinstance(params, Tensor) else list(params)
-    if not params:
-        raise ValueError("there are no parameters: was a generator used up before?")
-    for place, param in enumerate(params):
-        if not isinstance(param, Tensor):
-            raise TypeError(f"params[{place}] is a {type(param).__name__}, not a Tensor")
-        if not param.requires_grad or param.operation is not None:
-            raise ValueError(
-                f"params[{place}] is not a leaf that requires a gradient, so it gets none: "
-                "make it with Tensor(…, requires_grad=True)"
-            )
-    if len(set(params)) < len(params):
-        raise ValueError("a parameter occurs twice, and would count twice")
-    return params
 
 
 def _one_argument(arguments: tuple[Any, ...]) -> Any:
