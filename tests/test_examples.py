@@ -144,18 +144,18 @@ def momentum_step(new_m, nesterov=True):
     def step(self):
         for place, parameter in enumerate(self.params):
             g = parameter.grad.data
-            m = np.asarray(new_m(self.m[place], g, self.momentum, self.lr))
+            m = tg.Tensor(new_m(self.m[place], g, self.momentum, self.lr)).data
             self.m[place] = m
             ahead = self.nesterov and nesterov
             change = self.momentum * m - self.lr * g if ahead else m
-            parameter.data = np.asarray(parameter.data + change)
+            parameter.data = tg.Tensor(parameter.data + change).data
 
     return step
 
 
 def climb(self):
     for parameter in self.params:
-        parameter.data = np.asarray(parameter.data + self.lr * parameter.grad.data)
+        parameter.data = tg.Tensor(parameter.data + self.lr * parameter.grad.data).data
 
 
 def swapped_pairs(first, second, honest=evidence.paired_interval):

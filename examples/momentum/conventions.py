@@ -56,15 +56,19 @@ train, _ = tg.datasets.digits()
 DROP, UPDATES, SEEDS = 60, 100, range(12)
 
 
+def weights(optimizer):
+    return tg.backend.move(tg.nn.parameters_to_vector(optimizer.params), "numpy")
+
+
 def positions(make_optimizer, seed):
     """Return all weights before the first update and after each."""
     model = tg.nn.perceptron(64, 32, 10, seed=seed, dtype="float64")
     optimizer = make_optimizer(model.parameters())
     loader = tg.DataLoader(train, batch_size=32, shuffle=True, seed=seed)
     updates = tg.updates(lambda x, labels: tg.cross_entropy(model(x), labels), loader, optimizer)
-    path = [tg.nn.parameters_to_vector(optimizer.params)]
+    path = [weights(optimizer)]
     for update, _ in enumerate(islice(updates, UPDATES), 1):
-        path.append(tg.nn.parameters_to_vector(optimizer.params))
+        path.append(weights(optimizer))
         if update == DROP:
             optimizer.lr = 0.01
     return np.array(path)
@@ -105,9 +109,9 @@ def ravine_path(nesterov):
     optimizer, path = tg.Momentum([w], LR, MOMENTUM, nesterov=nesterov), [START]
     for _ in range(STEPS):
         optimizer.zero_grad()
-        (CURVATURE * w * w / 2).sum().backward()
+        (tg.Tensor(CURVATURE) * w * w / 2).sum().backward()
         optimizer.step()
-        path.append(w.data)
+        path.append(w.numpy())
     return np.array(path)
 
 

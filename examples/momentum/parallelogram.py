@@ -38,13 +38,13 @@ def flat(arrays):
 
 def walk(loss, optimizer, steps):
     """Return every position, and the gradient at each but the last."""
-    positions, gradients = [flat(param.data for param in optimizer.params)], []
+    positions, gradients = [flat(param.numpy() for param in optimizer.params)], []
     for _ in range(steps):
         optimizer.zero_grad()
         loss().backward()
-        gradients.append(flat(param.grad.data for param in optimizer.params))
+        gradients.append(flat(param.grad.numpy() for param in optimizer.params))
         optimizer.step()
-        positions.append(flat(param.data for param in optimizer.params))
+        positions.append(flat(param.numpy() for param in optimizer.params))
     return np.array(positions), np.array(gradients)
 
 

@@ -41,7 +41,7 @@ def roll(start, momentum, lr=0.1):
     w = tg.Tensor(start, requires_grad=True)
     optimizer = tg.Momentum([w], lr, momentum)
     while True:
-        yield w.data
+        yield w.numpy()
         optimizer.zero_grad()
         curve(w).sum().backward()  # of all balls: none feels another's slope
         optimizer.step()

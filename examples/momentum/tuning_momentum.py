@@ -29,7 +29,7 @@ def roll(products, momentum):
     θ = tg.Tensor(np.ones_like(products), requires_grad=True)
     optimizer = tg.Momentum([θ], lr=1.0, momentum=momentum)  # λ = 0 is gradient descent
     while True:
-        yield θ.data
+        yield θ.numpy()
         optimizer.zero_grad()
         (products * θ * θ / 2).sum().backward()  # none feels another's slope
         optimizer.step()

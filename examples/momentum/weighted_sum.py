@@ -36,7 +36,7 @@ def measured_weights(momentum):
         optimizer.zero_grad()
         w[i].backward()
         optimizer.step()
-    return -optimizer.m[0][::-1]  # the youngest gradient first
+    return -tg.backend.move(optimizer.m[0], "numpy")[::-1]  # the youngest gradient first
 
 
 ages = np.arange(STEPS)
@@ -77,8 +77,8 @@ optimizer = tg.Momentum(model.parameters(), LR, 0.9)
 steps = tg.updates(lambda x, labels: tg.cross_entropy(model(x), labels), loader, optimizer)
 gradients, lengths, errors = [], [], {}
 for update, _ in enumerate(islice(steps, UPDATES), 1):
-    gradients.append(flat(param.grad.data for param in optimizer.params))
-    m = flat(optimizer.m)
+    gradients.append(flat(param.grad.numpy() for param in optimizer.params))
+    m = flat(tg.backend.move(m, "numpy") for m in optimizer.m)
     lengths.append(np.linalg.norm(m))
     if update in (1, 2, 3, 10, 100, UPDATES):
         errors[update] = np.linalg.norm(-LR * weighted_sum(gradients) - m) / lengths[-1]
