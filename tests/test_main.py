@@ -184,7 +184,7 @@ def test_without_cupy_the_error_says_what_to_install(tmp_path):
     output = run("--backend", "cupy", folder=tmp_path)
     assert output.returncode != 0
     assert re.fullmatch(
-        r"python -m tinygrad_edu: .* needs CuPy, which is not installed: .*pip install cupy.*\n",
+        r"python -m tinygrad_edu: .* needs CuPy, which is not installed: .*pip install 'cupy.*\n",
         output.stderr,
     )
 
