@@ -1,6 +1,7 @@
 """The code fences of the pages: excerpts of the real source, drawings, and running them all.
 
     ```python source="core.py:grad"     the source of a function, class, method or assignment
+    ```python source="examples/evidence.py:judge"               the same, outside the package
     ```python source="core.py:grad" from="for " to="return" docstring="no"     some of its lines
     ```python draw alt="x·x + x"        run as code; its last expression is an SVG, shown below
     ```python browser="no"              run as code, but not by Python in a reader's browser: it
@@ -21,7 +22,8 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-PACKAGE = Path(__file__).parent.parent / "tinygrad_edu"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "tinygrad_edu"
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})([^\n]*)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
 ERROR = re.compile(r"\w*(Error|Exception): ")
 
@@ -90,7 +92,7 @@ def locate(text, lines, first, last, source):
 
 
 def excerpt(source, start="", end="", docstring="yes"):
-    """Return lines of the package's source, and the title to put above them.
+    """Return lines of a source file, and the title to put above them.
 
     >>> code, title = excerpt("core.py:grad", start="def grad(", end="inputs:")
     >>> print(code)
@@ -99,7 +101,8 @@ def excerpt(source, start="", end="", docstring="yes"):
         inputs: Any,
     """
     file, _, name = source.partition(":")
-    text = (PACKAGE / file).read_text(encoding="utf-8")
+    path = ROOT / file if "/" in file else PACKAGE / file
+    text = path.read_text(encoding="utf-8")
     tree, lines = ast.parse(text), text.splitlines()
     first, last = 1, len(lines)
     if name:
