@@ -8,6 +8,8 @@ from tinygrad_edu.backend import use
 from tinygrad_edu.check import check_grads
 from tinygrad_edu.core import grad, no_grad, op
 from tinygrad_edu.curvature import (
+    CriticalPoint,
+    Eigenpairs,
     HessianOperator,
     SpectralDensity,
     classify_critical_point,
@@ -26,8 +28,8 @@ from tinygrad_edu.functions import (
     mse_loss,
     softmax,
 )
+from tinygrad_edu.ops import abs as abs  # not in __all__, so that import * keeps Python's own
 from tinygrad_edu.ops import (
-    abs,
     astype,
     broadcast_to,
     concatenate,
@@ -36,10 +38,8 @@ from tinygrad_edu.ops import (
     linear,
     log,
     matmul,
-    max,
     maximum,
     mean,
-    min,
     minimum,
     relu,
     reshape,
@@ -47,12 +47,14 @@ from tinygrad_edu.ops import (
     sin,
     sqrt,
     stack,
-    sum,
     tanh,
     transpose,
     var,
     where,
 )
+from tinygrad_edu.ops import max as max
+from tinygrad_edu.ops import min as min
+from tinygrad_edu.ops import sum as sum
 from tinygrad_edu.optim import SGD, Momentum
 from tinygrad_edu.state import load, save
 from tinygrad_edu.tensor import Tensor
@@ -63,10 +65,10 @@ __version__ = "0.1.0"
 __all__ = [  # noqa: RUF022 (in reading order)
     # derivatives: core.py, ops.py, functions.py, tensor.py, check.py
     "Tensor", "grad", "no_grad", "op", "ops", "check_grads",
-    "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs", "relu",
+    "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu",
     "where", "maximum", "minimum",
     "reshape", "transpose", "broadcast_to", "astype", "concatenate", "stack",
-    "sum", "mean", "var", "max", "min", "matmul",
+    "mean", "var", "matmul",
     "linear", "logsumexp", "softmax", "log_softmax", "cross_entropy", "mse_loss",
     # NumPy or CuPy: backend.py
     "backend", "use",
@@ -76,8 +78,9 @@ __all__ = [  # noqa: RUF022 (in reading order)
     "SGD", "Momentum",
     "updates", "evaluate", "Score",
     # the Hessian: curvature.py
-    "hvp", "hessian", "HessianOperator", "lanczos", "extreme_eigenpairs",
-    "classify_critical_point", "escape_direction", "spectral_density", "SpectralDensity",
+    "hvp", "hessian", "HessianOperator", "lanczos", "extreme_eigenpairs", "Eigenpairs",
+    "classify_critical_point", "CriticalPoint", "escape_direction",
+    "spectral_density", "SpectralDensity",
     # what was recorded: graph.py
     "graph",
 ]  # fmt: skip
