@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_operation_in_five_lines_works_as_shown():
-    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "add_an_operation.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     names = dict(vars(ops))
     exec(code, names)
@@ -38,3 +38,8 @@ def code_lines(path):
 
 def test_core_can_be_read_in_a_quarter_of_an_hour():
     assert code_lines(Path(tg.__file__).parent / "core.py") <= 220
+
+
+def test_the_readme_links_to_nothing_that_an_index_cannot_show():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\]\((?!https://)", page) == []
