@@ -31,6 +31,10 @@ def _outside(value):
     return value
 
 
+def _known(kind):
+    return issubclass(kind, ndarray | np.ndarray | np.generic)
+
+
 class ndarray(NDArrayOperatorsMixin):
     def __init__(self, array):
         self._array = np.asarray(array)
@@ -52,6 +56,8 @@ class ndarray(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         if ufunc.__name__ in MISSING or method not in ("__call__", "at", "outer"):
             return NotImplemented
+        if any(hasattr(value, "__array_ufunc__") and not _known(type(value)) for value in inputs):
+            return NotImplemented
         options = _inside_options(options)
         if out is None:
             return _outside(getattr(ufunc, method)(*_inside(inputs), **options))
@@ -62,7 +68,7 @@ class ndarray(NDArrayOperatorsMixin):
         return target
 
     def __array_function__(self, function, types, arguments, options):
-        if function.__name__ in MISSING:
+        if function.__name__ in MISSING or not all(map(_known, types)):
             return NotImplemented
         result = function(*_inside(arguments), **_inside_options(options))
         return result if function.__name__ in ON_HOST else _outside(result)
