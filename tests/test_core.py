@@ -144,10 +144,10 @@ def test_backward_needs_a_record():
         (tg.Tensor(1.0) * 2).backward()
 
 
-@pytest.mark.parametrize("rates", [[1.0, 2.0, 3.0], [1.0], 1.0])
-def test_given_rates_must_fit(rates):
-    with pytest.raises(ValueError, match=r"the rates have shape \(.*\), but the result \(2,\)"):
-        (leaf([1.0, 2.0]) * 2).backward(rates)
+@pytest.mark.parametrize("gradient", [[1.0, 2.0, 3.0], [1.0], 1.0])
+def test_a_given_gradient_must_fit(gradient):
+    with pytest.raises(ValueError, match=r"gradient has shape \(.*\), but the result has.*\(2,\)"):
+        (leaf([1.0, 2.0]) * 2).backward(gradient)
 
 
 def test_grad_takes_tensors_only():

@@ -55,7 +55,7 @@ def test_steps_stand_below_their_operands_and_boxes_do_not_overlap():
     steps = graph.recorded(loss, gradients)
     place = dict(zip(steps, boxes(graph.svg(loss, gradients)), strict=True))
     for step in steps:
-        for parent in step.parents:
+        for parent in graph.parents(step):
             assert place[parent][1] < place[step][1]
     corners = sorted((y, x) for x, y, _ in place.values())
     for (row, left), (next_row, right) in itertools.pairwise(corners):
@@ -70,9 +70,19 @@ def test_leaves_are_marked_and_dark_colors_are_there():
     assert "penwidth=2" in graph.dot(y)
 
 
-def test_a_deep_history_can_be_drawn():
+def test_a_deep_graph_can_be_drawn():
     x = tg.Tensor(1.0, requires_grad=True)
     y = x
     for _ in range(2000):
         y = -y
     assert len(boxes(graph.svg(y))) == 2001
+
+
+def test_a_drawing_grows_with_the_computation_and_not_with_its_square():
+    def size(steps):
+        w = state = tg.Tensor(0.5, requires_grad=True)
+        for _ in range(steps):
+            state = tg.tanh(state * w)
+        return len(graph.svg(state))
+
+    assert size(800) < 4.5 * size(200)

@@ -246,7 +246,7 @@ def test_a_step_is_not_recorded(optimizer):
     w = leaf(1.0)
     (w * w).backward()
     optimizer([w], lr=1).step()
-    assert w.operation is None
+    assert w.node is None
     assert w.requires_grad
 
 

@@ -132,6 +132,12 @@ def choices(draw):
 
 
 @st.composite
+def selections(draw):
+    mask, shape = draw(broadcast(2))
+    return Call([shape], {"mask": device(draw(hnp.arrays(bool, mask)))})
+
+
+@st.composite
 def reductions(draw, shapes=SHAPES, **options):
     shape = draw(shapes)
     axis = st.none() | hnp.valid_tuple_axes(len(shape))
@@ -284,10 +290,6 @@ def cross_entropy(logits, labels):
     return -np.mean(log_softmax(logits, 1)[np.arange(len(labels)), labels])
 
 
-def cross_entropy_slope(logits, labels):
-    return (softmax(logits, 1) - np.eye(logits.shape[1])[labels]) / len(labels)
-
-
 FLOATS = ("float64", "float32", "float16")
 Scores = functools.partial(Law, values=scores, exact=False)
 
@@ -307,6 +309,11 @@ LAWS = {
     # uint8 wraps around in −|x|, and booleans have no sign
     "sigmoid": Law(sigmoid, one_array, exact=False),
     "abs": Law(np.abs, one_array),
+    "select": Law(
+        lambda x, mask: np.where(mask, x, 0),
+        selections(),
+        lambda x, mask: ops.select(mask, x),
+    ),
     "relu": Law(lambda x: np.maximum(x, 0), one_array),
     "where": Law(
         lambda a, b, condition: np.where(condition, a, b),
@@ -353,11 +360,6 @@ LAWS = {
         cross_entropy,
         classifications(),
         lambda logits, labels: functions.cross_entropy(logits, labels),
-    ),
-    "cross_entropy_slope": Scores(
-        cross_entropy_slope,
-        classifications(),
-        lambda logits, labels: functions.cross_entropy_slope(logits, labels),
     ),
     "mse_loss": Law(lambda a, b: np.mean((a - b) * (a - b)), alike),
 }

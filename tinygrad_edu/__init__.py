@@ -6,7 +6,7 @@ The public names follow in reading order; open the files in the same order.
 from tinygrad_edu import backend, datasets, graph, nn, ops
 from tinygrad_edu.backend import use
 from tinygrad_edu.check import check_grads
-from tinygrad_edu.core import grad, no_grad, op
+from tinygrad_edu.core import grad, op
 from tinygrad_edu.curvature import (
     HessianOperator,
     SpectralDensity,
@@ -54,6 +54,7 @@ from tinygrad_edu.ops import (
     where,
 )
 from tinygrad_edu.optim import SGD, Momentum
+from tinygrad_edu.recording import no_grad
 from tinygrad_edu.state import load, save
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training import Score, evaluate, updates

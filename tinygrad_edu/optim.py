@@ -72,7 +72,7 @@ class SGD:
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next `backward` does not add to them."""
         for param in self.params:
-            param.grad = None
+            param.gradient = None
 
     def step(self) -> None:
         """Move every parameter that has a gradient.
@@ -89,15 +89,15 @@ class SGD:
         for _, param, g in self._gradients():
             # θ ← θ − ηg
             change = _scaled(self.lr, g)
-            moved.append((param, np.subtract(param.data, change, out=change)))
+            moved.append((param, np.subtract(param.array, change, out=change)))
         for param, data in moved:
-            param.data = data
+            param.array = data
 
     def _gradients(self) -> Iterator[tuple[int, Tensor, Array]]:
         # Each parameter that has a gradient, with its place and the gradient, which must fit.
         for place, param in enumerate(self.params):
-            if param.grad is not None:
-                data, g = param.data, param.grad.data
+            if param.gradient is not None:
+                data, g = param.array, param.gradient.array
                 if (data.shape, data.dtype, type(data)) != (g.shape, g.dtype, type(g)):
                     here, there = backend.describe(data), backend.describe(g)
                     raise ValueError(f"params[{place}] is {here}, but its gradient is {there}")
@@ -187,10 +187,10 @@ class Momentum(SGD):
             m -= change
             # θ ← θ + m, or θ ← θ + λm − ηg for Nesterov
             step = self.momentum * m - change if self.nesterov else m
-            moved.append((place, param, m, np.add(param.data, step, out=change)))
+            moved.append((place, param, m, np.add(param.array, step, out=change)))
         for place, param, m, data in moved:
             self.m[place] = m
-            param.data = data
+            param.array = data
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on from here, as `tinygrad_edu.save` takes it."""

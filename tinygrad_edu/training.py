@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tinygrad_edu.core import no_grad
 from tinygrad_edu.data import DataLoader, TensorDataset
 from tinygrad_edu.functions import cross_entropy
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import SGD
+from tinygrad_edu.recording import no_grad
 from tinygrad_edu.tensor import Tensor
 
 
