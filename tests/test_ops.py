@@ -32,6 +32,9 @@ CASES = {
     ],
     "exp": [(ops.exp, [A])],
     "log": [(ops.log, [POSITIVE])],
+    "expm1": [(ops.expm1, [A])],
+    "log1p": [(ops.log1p, [POSITIVE - 0.9])],
+    "logaddexp": [(ops.logaddexp, [A, ROW]), (lambda x: ops.logaddexp(x, 0), [A])],
     "sqrt": [(ops.sqrt, [POSITIVE])],
     "sin": [(ops.sin, [A])],
     "cos": [(ops.cos, [A])],
@@ -43,12 +46,26 @@ CASES = {
     "where": [(lambda a, b: ops.where(MASK, a * b, b), [A, ROW])],
     "maximum": [(lambda a, b: ops.maximum(a, b) ** 2, [APART, A]), (ops.maximum, [APART, 0.1])],
     "minimum": [(lambda a, b: ops.minimum(a, b) ** 2, [APART, A]), (ops.minimum, [APART, 0.1])],
+    "clip": [
+        (lambda x: ops.clip(x * x, 0.1, 1.5), [APART]),
+        (lambda x: ops.clip(x * x * x, max=0.3), [APART]),
+    ],
     "reshape": [(lambda x: ops.reshape(x * x, (2, -1)), [A])],
     "transpose": [
         (lambda x: ops.transpose(x * x), [A]),
         (lambda x: ops.transpose(x * x, (2, 0, 1)), [RANDOM.normal(size=(2, 3, 2))]),
         (lambda x: ops.transpose(x * x, (-1, 0, -2)), [RANDOM.normal(size=(2, 3, 2))]),
     ],
+    "ravel": [(lambda x: ops.ravel(x * x), [A])],
+    "squeeze": [
+        (lambda x: ops.squeeze(x * x), [RANDOM.normal(size=(1, 3, 1))]),
+        (lambda x: ops.squeeze(x * x, axis=-1), [RANDOM.normal(size=(1, 3, 1))]),
+    ],
+    "expand_dims": [
+        (lambda x: ops.expand_dims(x * x, 1), [A]),
+        (lambda x: ops.expand_dims(x * x, (0, -1)), [A]),
+    ],
+    "swapaxes": [(lambda x: ops.swapaxes(x * x, 0, -1), [RANDOM.normal(size=(2, 3, 2))])],
     "broadcast_to": [(lambda x: ops.broadcast_to(x * x, (2, 3, 4)), [ROW])],
     "astype": [(lambda x: ops.astype(x * x, "float64"), [A])],
     "getitem": [
@@ -85,6 +102,11 @@ CASES = {
         (lambda x: ops.var(x * x, axis=1, ddof=1), [A]),
         (lambda x: ops.var(x * x, axis=(0, 1), keepdims=True), [A]),
     ],
+    "std": [
+        (lambda x: ops.std(x * x), [A]),
+        (lambda x: ops.std(x * x, axis=1, ddof=1), [A]),
+        (lambda x: ops.std(x * x, axis=(0, 1), keepdims=True), [A]),
+    ],
     "max": [
         (lambda x: ops.max(x * x * x), [APART]),
         (lambda x: ops.max(x * x * x, axis=0), [APART]),
@@ -120,6 +142,10 @@ CASES = {
     "softmax": [(functions.softmax, [A]), (lambda x: functions.softmax(x, axis=0), [A])],
     "log_softmax": [(functions.log_softmax, [A]), (lambda x: tg.log_softmax(x, axis=0), [A])],
     "cross_entropy": [(lambda x: functions.cross_entropy(x, LABELS), [A])],
+    "binary_cross_entropy": [
+        (lambda x: functions.binary_cross_entropy(x, MASK.astype(float)), [A]),
+        (lambda x, t: functions.binary_cross_entropy(x, t), [A, POSITIVE / 3]),
+    ],
     "mse_loss": [(functions.mse_loss, [A, B])],
 }
 

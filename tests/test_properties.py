@@ -172,6 +172,25 @@ def permutations(draw):
 
 
 @st.composite
+def clippings(draw):
+    limits = draw(st.sampled_from([(0, 1), (-1, 0.5), (None, 0), (0.25, None)]))
+    return Call([draw(SHAPES)], {"min": limits[0], "max": limits[1]})
+
+
+@st.composite
+def insertions(draw):
+    shape = draw(SHAPES)
+    return Call([shape], {"axis": draw(st.integers(-len(shape) - 1, len(shape)))})
+
+
+@st.composite
+def exchanges(draw):
+    shape = draw(SHAPES.filter(len))
+    axes = st.integers(-len(shape), len(shape) - 1)
+    return Call([shape], {"axis1": draw(axes), "axis2": draw(axes)})
+
+
+@st.composite
 def conversions(draw):
     return Call([draw(SHAPES)], {"dtype": draw(st.sampled_from(DTYPES))})
 
@@ -249,6 +268,12 @@ def classifications(draw):
     return Call([(rows, classes)], {"labels": device(draw(labels))})
 
 
+@st.composite
+def binary_classifications(draw):
+    shape = draw(SHAPES)
+    return Call([shape], {"targets": device(draw(hnp.arrays(bool, shape)).astype(float))})
+
+
 # ── The laws ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -290,6 +315,11 @@ def cross_entropy(logits, labels):
     return -np.mean(log_softmax(logits, 1)[np.arange(len(labels)), labels])
 
 
+def binary_cross_entropy(logits, targets):
+    signed = np.where(targets, -logits, logits)
+    return np.mean(np.logaddexp(signed, 0))
+
+
 FLOATS = ("float64", "float32", "float16")
 Scores = functools.partial(Law, values=scores, exact=False)
 
@@ -302,6 +332,9 @@ LAWS = {
     "power": Law(operator.pow, two_arrays | with_a_number, positive=True),
     "exp": Law(np.exp, one_array),
     "log": Law(np.log, one_array, positive=True),
+    "expm1": Law(np.expm1, one_array),
+    "log1p": Law(np.log1p, one_array, positive=True),
+    "logaddexp": Law(np.logaddexp, two_arrays | with_a_number),
     "sqrt": Law(np.sqrt, one_array, positive=True),
     "sin": Law(np.sin, one_array),
     "cos": Law(np.cos, one_array),
@@ -322,6 +355,11 @@ LAWS = {
     ),
     "maximum": Law(np.maximum, two_arrays | with_a_number),
     "minimum": Law(np.minimum, two_arrays | with_a_number),
+    "clip": Law(lambda x, min, max: np.clip(x, min, max), clippings()),
+    "ravel": Law(np.ravel, one_array),
+    "squeeze": Law(np.squeeze, one_array),
+    "expand_dims": Law(np.expand_dims, insertions()),
+    "swapaxes": Law(np.swapaxes, exchanges()),
     "reshape": Law(lambda x, shape: np.reshape(x, shape), regroupings()),
     "transpose": Law(np.transpose, permutations()),
     "broadcast_to": Law(np.broadcast_to, repetitions()),
@@ -349,6 +387,7 @@ LAWS = {
     "sum": Law(np.sum, reductions()),
     "mean": Law(np.mean, reductions()),
     "var": Law(np.var, reductions(ddof=st.sampled_from([0, 0.5, 1]))),
+    "std": Law(np.std, reductions(ddof=st.sampled_from([0, 0.5, 1]))),
     "max": Law(np.max, reductions()),
     "min": Law(np.min, reductions()),
     "matmul": Law(operator.matmul, products),
@@ -360,6 +399,12 @@ LAWS = {
         cross_entropy,
         classifications(),
         lambda logits, labels: functions.cross_entropy(logits, labels),
+    ),
+    "binary_cross_entropy": Scores(
+        binary_cross_entropy,
+        binary_classifications(),
+        lambda logits, targets: functions.binary_cross_entropy(logits, targets),
+        dtypes=FLOATS,
     ),
     "mse_loss": Law(lambda a, b: np.mean((a - b) * (a - b)), alike),
 }

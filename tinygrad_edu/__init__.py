@@ -3,7 +3,9 @@
 The public names follow in reading order; open the files in the same order.
 """
 
-from tinygrad_edu import backend, datasets, graph, nn, ops
+from typing import Any
+
+from tinygrad_edu import advice, backend, datasets, graph, nn, ops
 from tinygrad_edu.backend import use
 from tinygrad_edu.check import check_grads
 from tinygrad_edu.core import grad, op
@@ -20,6 +22,7 @@ from tinygrad_edu.curvature import (
 )
 from tinygrad_edu.data import DataLoader, TensorDataset
 from tinygrad_edu.functions import (
+    binary_cross_entropy,
     cross_entropy,
     log_softmax,
     logsumexp,
@@ -30,24 +33,33 @@ from tinygrad_edu.ops import (
     abs,
     astype,
     broadcast_to,
+    clip,
     concatenate,
     cos,
     exp,
+    expand_dims,
+    expm1,
     linear,
     log,
+    log1p,
+    logaddexp,
     matmul,
     max,
     maximum,
     mean,
     min,
     minimum,
+    ravel,
     relu,
     reshape,
     sigmoid,
     sin,
     sqrt,
+    squeeze,
     stack,
+    std,
     sum,
+    swapaxes,
     tanh,
     transpose,
     var,
@@ -64,11 +76,13 @@ __version__ = "0.1.0"
 __all__ = [  # noqa: RUF022 (in reading order)
     # derivatives: core.py, ops.py, functions.py, tensor.py, check.py
     "Tensor", "grad", "no_grad", "op", "ops", "check_grads",
-    "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs", "relu",
-    "where", "maximum", "minimum",
-    "reshape", "transpose", "broadcast_to", "astype", "concatenate", "stack",
-    "sum", "mean", "var", "max", "min", "matmul",
-    "linear", "logsumexp", "softmax", "log_softmax", "cross_entropy", "mse_loss",
+    "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "sin", "cos", "tanh", "sigmoid",
+    "abs", "relu", "clip", "where", "maximum", "minimum",
+    "reshape", "ravel", "squeeze", "expand_dims", "transpose", "swapaxes", "broadcast_to", "astype",
+    "concatenate", "stack",
+    "sum", "mean", "var", "std", "max", "min", "matmul",
+    "linear", "logsumexp", "softmax", "log_softmax", "cross_entropy",
+    "binary_cross_entropy", "mse_loss",
     # NumPy or CuPy: backend.py
     "backend", "use",
     # networks, data, training: nn.py, state.py, data.py, datasets.py, optim.py, training.py
@@ -82,3 +96,7 @@ __all__ = [  # noqa: RUF022 (in reading order)
     # what was recorded: graph.py
     "graph",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:  # only where there is none
+    raise advice.missing(None, name, "tinygrad_edu", advice.PACKAGE)

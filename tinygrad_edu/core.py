@@ -32,7 +32,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 import numpy as np
 
@@ -40,7 +40,10 @@ from tinygrad_edu import backend, entry, refusals
 from tinygrad_edu.entry import ARRAYS, FLOATING, PLAIN, REAL
 from tinygrad_edu.recording import paused, recorded, recording
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+P = ParamSpec("P")  # what a function takes
 
 
 # ── The computational graph ──────────────────────────────────────────────────────────────────────
@@ -101,11 +104,14 @@ class Variable:
 _numbers = itertools.count(1)
 
 
-def op(*vjps: Callable[..., Any] | None, linear: bool = False) -> Callable[[Function], Function]:
+def op(
+    *vjps: Callable[..., Any] | None, linear: bool = False
+) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
     """Make a function of arrays differentiable, given one VJP for each of its operands.
 
     The function then takes Tensors as well: *arrays in, array out; a Tensor among the operands, a
-    recorded Tensor out.* Tensors are given by position; lists become arrays.
+    recorded Tensor out.* (Its type speaks of Tensors, for editors; of bare arrays it makes arrays.)
+    Tensors are given by position; lists become arrays.
 
     A VJP is called as `vjp(g, y, ...)`: with the gradient g with respect to the result y, then y,
     and then everything that the function was called with (so repeat the function's defaults). It
@@ -145,7 +151,7 @@ def op(*vjps: Callable[..., Any] | None, linear: bool = False) -> Callable[[Func
     # Without VJPs, every positional argument is an operand, and none has a derivative.
     of_operands = vjps or itertools.repeat(None)
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: Callable[P, Any]) -> "Callable[P, Tensor]":
         refusals.what_cannot_be_decorated(function, vjps)
         name = getattr(function, "__name__", type(function).__name__).strip("_")
         operation = Operation(name, vjps, linear)
@@ -202,7 +208,7 @@ def op(*vjps: Callable[..., Any] | None, linear: bool = False) -> Callable[[Func
                 node.number = next(_numbers)
             return result
 
-        return apply  # type: ignore[return-value]
+        return apply
 
     return decorate
 

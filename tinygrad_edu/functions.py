@@ -4,13 +4,25 @@ Each could be composed from `ops.py`. They are operations of their own where tha
 overflow, or a pass over a large array.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu import backend
 from tinygrad_edu.core import as_operand, op, unwrapped
-from tinygrad_edu.ops import Axis, Operand, Result, exp, restore_axes
+from tinygrad_edu.ops import (
+    Axis,
+    Operand,
+    Result,
+    exp,
+    logaddexp,
+    mean,
+    restore_axes,
+    select,
+)
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
 
 # Inside, integers become floating-point numbers (· 1.0), and sums of float16 are taken in float32.
 
@@ -88,7 +100,7 @@ def log_softmax(x: Operand, /, axis: Axis = -1) -> Result:
     return _narrowed(shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True)), x)
 
 
-def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
+def cross_entropy(logits: Operand, labels: Operand, /) -> "Tensor":
     """Compute the loss for classes: the mean over a batch of −log(softmax of the right class).
 
     Parameters
@@ -174,7 +186,43 @@ def _cross_entropy_gradient(logits: Operand, labels: Operand, exponentials: Oper
     return p.T
 
 
-def mse_loss(prediction: Operand, target: Operand, /) -> Result:
+def binary_cross_entropy(logits: Operand, targets: Operand, /) -> "Tensor":
+    """Compute the loss for two classes: the mean of −log(sigmoid of the score of the right one).
+
+    Parameters
+    ----------
+    logits : Tensor or array
+        Scores z, of any shape and size: the probability of class 1 is sigmoid(z).
+    targets : Tensor or array of the same shape
+        0 or 1, or a probability t between.
+
+    Returns
+    -------
+    () Tensor or array
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Each term is −t log p − (1 − t) log(1 − p), with −log p = log(1 + e⁻ᶻ) (Bishop, 4.90): nothing
+    overflows, and nothing cancels where p is nearly 0 or 1.
+
+    Examples
+    --------
+    >>> float(binary_cross_entropy(np.array([0.0, 1e4]), np.array([0, 1])))
+    0.34657359027997264
+    """
+    logits, targets = _alike(logits, targets, "binary_cross_entropy")
+    # Where a weight is 0 its term is left out: 0·∞ would be NaN.
+    one = select(targets != 0, targets * logaddexp(-logits, 0))
+    zero = select(targets != 1, (1 - targets) * logaddexp(logits, 0))
+    return mean(one + zero)
+
+
+def mse_loss(prediction: Operand, target: Operand, /) -> "Tensor":
     """Compute the mean squared error: the mean of (prediction − target)² over all elements.
 
     Parameters
@@ -192,8 +240,13 @@ def mse_loss(prediction: Operand, target: Operand, /) -> Result:
     >>> float(mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
     2.0
     """
-    prediction, target = as_operand(prediction, "mse_loss"), as_operand(target, "mse_loss")
-    shape, other = np.shape(unwrapped(prediction)), np.shape(unwrapped(target))
-    if shape != other and other != ():
-        raise ValueError(f"mse_loss needs equal shapes, not {shape} and {other}")
+    prediction, target = _alike(prediction, target, "mse_loss")
     return ((prediction - target) ** 2).mean()
+
+
+def _alike(a: Operand, b: Operand, name: str) -> tuple[Any, Any]:
+    a, b = as_operand(a, name), as_operand(b, name)
+    shape, other = np.shape(unwrapped(a)), np.shape(unwrapped(b))
+    if shape != other and other != ():
+        raise ValueError(f"{name} needs equal shapes, not {shape} and {other}")
+    return a, b

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from tinygrad_edu import ops
+from tinygrad_edu import advice, ops
 from tinygrad_edu.backend import Array
 from tinygrad_edu.parameters import matched
 from tinygrad_edu.parameters import parameters_to_vector as parameters_to_vector  # as in PyTorch
 from tinygrad_edu.parameters import vector_to_parameters as vector_to_parameters
 from tinygrad_edu.tensor import Tensor
+
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class _HasForward(Protocol[P, R]):
+    """So that an editor knows what `module(…)` takes and gives: what its `forward` does."""
+
+    def forward(self, *inputs: P.args, **options: P.kwargs) -> R: ...
 
 
 class Module:
@@ -37,12 +47,15 @@ class Module:
     ['slope']
     """
 
-    def forward(self, *inputs: Any) -> Any:
-        """Compute the result; called as `module(*inputs)`."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, …)")
+    if not TYPE_CHECKING:  # a subclass's forward takes what it likes
 
-    def __call__(self, *inputs: Any) -> Any:  # noqa: D102 (what `forward` says)
-        return self.forward(*inputs)
+        def forward(self, *inputs, **options):
+            """Compute the result; called as `module(*inputs, **options)`."""
+            raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, …)")
+
+    def __call__(self: _HasForward[P, R], *inputs: P.args, **options: P.kwargs) -> R:
+        """Compute what `forward` does."""
+        return self.forward(*inputs, **options)
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield each parameter once, with its name, in the order of assignment."""
@@ -127,7 +140,7 @@ class Linear(Module):
         self.weight = Tensor(weight.astype(dtype), requires_grad=True)
         self.bias = Tensor(bias.astype(dtype), requires_grad=True)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Compute xW + b."""
         return ops.linear(x, self.weight, self.bias)
 
@@ -139,7 +152,7 @@ class ReLU(Module):
     array([0., 2.])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Compute max(x, 0)."""
         return ops.relu(x)
 
@@ -151,7 +164,7 @@ class Tanh(Module):
     array([0.])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Compute tanh x."""
         return ops.tanh(x)
 
@@ -208,3 +221,7 @@ def perceptron(
     for inputs, outputs in itertools.pairwise(sizes):
         layers += [Linear(inputs, outputs, generator, dtype), activation or ReLU()]
     return Sequential(*layers[:-1])  # the scores themselves are not cut off
+
+
+def __getattr__(name: str) -> Any:  # only where there is none
+    raise advice.missing(None, name, "tinygrad_edu.nn", advice.NETWORKS)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu import ops
+from tinygrad_edu import advice, ops
 from tinygrad_edu.core import Variable, op
 
 UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -26,7 +26,10 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.divide: ops.divide,
     np.power: ops.power,
     np.exp: ops.exp,
+    np.expm1: ops.expm1,
     np.log: ops.log,
+    np.log1p: ops.log1p,
+    np.logaddexp: ops.logaddexp,
     np.sqrt: ops.sqrt,
     np.sin: ops.sin,
     np.cos: ops.cos,
@@ -36,6 +39,12 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.minimum: ops.minimum,
     np.matmul: ops.matmul,
 }
+
+
+def _clip(x: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
+    return ops.clip(x, a_min if min is None else min, a_max if max is None else max)
+
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: ops.where,
     np.reshape: ops.reshape,
@@ -43,9 +52,15 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.broadcast_to: ops.broadcast_to,
     np.concatenate: ops.concatenate,
     np.stack: ops.stack,
+    np.ravel: ops.ravel,
+    np.squeeze: ops.squeeze,
+    np.expand_dims: ops.expand_dims,
+    np.swapaxes: ops.swapaxes,
+    np.clip: _clip,
     np.sum: ops.sum,
     np.mean: ops.mean,
     np.var: ops.var,
+    np.std: ops.std,
     np.max: ops.max,
     np.amax: ops.max,
     np.min: ops.min,
@@ -57,6 +72,7 @@ REDUCTIONS = {np.add: ops.sum, np.maximum: ops.max, np.minimum: ops.min}  # np.a
 STEPS = """
     equal not_equal less less_equal greater greater_equal isfinite isinf isnan signbit sign
     floor ceil rint trunc floor_divide logical_and logical_or logical_not logical_xor
+    bitwise_and bitwise_or bitwise_xor invert
 """
 UFUNCS |= {getattr(np, name): op()(getattr(np, name)) for name in STEPS.split()}
 
@@ -68,37 +84,6 @@ LOOKS = """
     empty_like full_like array_repr array_str array2string
 """
 LOOKING = {getattr(np, name) for name in LOOKS.split()}
-
-INSTEAD = {
-    "std": "tg.sqrt(tg.var(x))",
-    "dot": "a @ b",
-    "inner": "a @ b",
-    "vdot": "a @ b",
-    "einsum": "a @ b, and .sum(axis=…)",
-    "tensordot": "a @ b",
-    "norm": "tg.sqrt((x * x).sum())",
-    "clip": "tg.minimum(tg.maximum(x, low), high)",
-    "average": "tg.mean",
-    "log1p": "tg.log(1 + x)",
-    "log2": "tg.log(x) / np.log(2)",
-    "log10": "tg.log(x) / np.log(10)",
-    "exp2": "2.0 ** x",
-    "expm1": "tg.exp(x) - 1",
-    "tan": "tg.sin(x) / tg.cos(x)",
-    "reciprocal": "1 / x",
-    "float_power": "a ** b",
-    "hypot": "tg.sqrt(a * a + b * b)",
-    "ravel": "x.reshape(-1)",
-    "squeeze": "x.reshape(…)",
-    "expand_dims": "x[..., None]",
-    "swapaxes": "x.transpose(…)",
-    "moveaxis": "x.transpose(…)",
-    "flip": "x[::-1]",
-    "hstack": "tg.concatenate",
-    "vstack": "tg.concatenate or tg.stack",
-    "take": "x[indices]",
-    "diff": "x[1:] - x[:-1]",
-}
 
 
 def array_ufunc(tensor: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -161,7 +146,7 @@ def _of_arrays(function: Any, name: str, args: Any, options: Any, looks: bool = 
 
 
 def _refuse(name: str) -> NoReturn:
-    use = INSTEAD.get(name.split(".")[-1], "a function of tinygrad_edu")
+    use = advice.FUNCTIONS.get(name.split(".")[-1], "a function of tinygrad_edu")
     raise TypeError(
         f"np.{name} of a Tensor that requires a gradient would not be recorded: use {use}, or "
         "tensor.detach() if no gradient is needed"

@@ -19,7 +19,7 @@ Some names are those of Python's own functions, as in NumPy: here `sum` and `max
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -27,6 +27,9 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tinygrad_edu import backend, entry
 from tinygrad_edu.core import Variable, as_operand, op, unwrapped
 from tinygrad_edu.indexing import as_index
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
 
 Operand = Any  # a Tensor, an array or a number
 Result = Any  # a Tensor if an operand is one, else an array
@@ -130,6 +133,26 @@ def log(x: Operand, /) -> Result:
     return np.log(x)
 
 
+@op(lambda g, y, x: g * exp(x))
+def expm1(x: Operand, /) -> Result:
+    """Compute eˣ − 1, element by element, exactly also near 0: dy/dx = eˣ (DLMF 4.7).
+
+    >>> expm1(np.array([0.0, 1e-20]))
+    array([0.e+00, 1.e-20])
+    """
+    return np.expm1(x)
+
+
+@op(lambda g, y, x: g / (1 + x))
+def log1p(x: Operand, /) -> Result:
+    """Compute log(1 + x), element by element, exactly also near 0: dy/dx = 1/(1 + x) (DLMF 4.7).
+
+    >>> log1p(np.array([0.0, 1e-20]))
+    array([0.e+00, 1.e-20])
+    """
+    return np.log1p(x)
+
+
 @op(lambda g, y, x: g / (2 * y))
 def sqrt(x: Operand, /) -> Result:
     """Take the square root, element by element: y = √x, dy/dx = 1/(2y), infinite at 0 (DLMF 4.7).
@@ -181,6 +204,18 @@ def sigmoid(x: Operand, /) -> Result:
     return np.exp(np.minimum(x, 0.0)) / (1 + np.exp(0.0 - np.abs(x)))
 
 
+@op(lambda g, y, a, b: g * sigmoid(a - b), lambda g, y, a, b: g * sigmoid(b - a))
+def logaddexp(a: Operand, b: Operand, /) -> Result:
+    """Compute log(eᵃ + eᵇ), element by element, without overflow: ∂y/∂a = 1/(1 + eᵇ⁻ᵃ).
+
+    Where both are −∞, or both ∞, there is no slope: NaN.
+
+    >>> logaddexp(np.array([0.0, 1000.0]), 0)
+    array([6.93147181e-01, 1.00000000e+03])
+    """
+    return np.logaddexp(a, b)
+
+
 # ── Choosing ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -222,7 +257,7 @@ def relu(x: Operand, /) -> Result:
     return np.maximum(x, 0)
 
 
-def where(condition: Operand, a: Operand, b: Operand, /) -> Result:
+def where(condition: Operand, a: Operand, b: Operand, /) -> "Tensor":
     """Choose element by element: a where the condition holds, else b. The gradient goes that way.
 
     The branch that was not chosen receives the gradient 0, which what made it may multiply by ∞:
@@ -272,6 +307,16 @@ def minimum(a: Operand, b: Operand, /) -> Result:
     return np.minimum(a, b)
 
 
+@op(lambda g, y, x, min=None, max=None: select(x == y, g))
+def clip(x: Operand, /, min: float | None = None, max: float | None = None) -> Result:
+    """Cut off below and above limits. The slope is 1 between them and at them, and 0 beyond.
+
+    >>> clip(np.array([-2.0, 0.5, 3.0]), 0, 1)
+    array([0. , 0.5, 1. ])
+    """
+    return np.clip(x, min, max)
+
+
 # ── Rearranging: each VJP puts the gradient back where the numbers came from ─────────────────────
 
 
@@ -300,6 +345,46 @@ def transpose(x: Operand, /, axes: Sequence[int] | None = None) -> Result:
     return np.transpose(x, axes)
 
 
+@op(lambda g, y, x: g.reshape(x.shape))
+def ravel(x: Operand, /) -> Result:
+    """Put all the numbers in one row.
+
+    >>> ravel(np.array([[1, 2], [3, 4]]))
+    array([1, 2, 3, 4])
+    """
+    return np.ravel(x)
+
+
+@op(lambda g, y, x, axis=None: g.reshape(x.shape))
+def squeeze(x: Operand, /, axis: Axis = None) -> Result:
+    """Leave out axes of length 1, all of them or these.
+
+    >>> squeeze(np.ones((1, 3, 1))).shape
+    (3,)
+    """
+    return np.squeeze(x, axis)
+
+
+@op(lambda g, y, x, axis: g.reshape(x.shape))
+def expand_dims(x: Operand, /, axis: int | tuple[int, ...]) -> Result:
+    """Insert axes of length 1, so that the result has them here.
+
+    >>> expand_dims(np.ones(3), axis=0).shape
+    (1, 3)
+    """
+    return np.expand_dims(x, axis)
+
+
+@op(lambda g, y, x, axis1, axis2: swapaxes(g, axis1, axis2))
+def swapaxes(x: Operand, /, axis1: int, axis2: int) -> Result:
+    """Exchange two axes.
+
+    >>> swapaxes(np.ones((2, 3)), 0, 1).shape
+    (3, 2)
+    """
+    return np.swapaxes(x, axis1, axis2)
+
+
 @op(lambda g, y, x, shape: g)  # the backward pass adds up what was repeated
 def broadcast_to(x: Operand, /, shape: tuple[int, ...]) -> Result:
     """Repeat along new leading axes, and along axes of length 1, up to this shape.
@@ -321,7 +406,7 @@ def astype(x: Operand, /, dtype: Any) -> Result:
     return x.astype(dtype)
 
 
-def getitem(x: Operand, index: Any, /) -> Result:
+def getitem(x: Operand, index: Any, /) -> "Tensor":
     """Take elements, as NumPy's x[index]: by integers, slices, `...`, None, sequences and masks.
 
     >>> getitem(np.array([1.0, 2.0, 3.0]), [2, 0, 2])
@@ -335,7 +420,7 @@ def _getitem(x: Operand, index: tuple[Any, ...], /) -> Result:
     return x[index]
 
 
-def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> Result:
+def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> "Tensor":
     """Put x at this index of an array of zeros, and add where the index repeats: getitem's VJP.
 
     >>> scatter(np.array([1.0, 2.0, 3.0]), [2, 0, 2], (4,))
@@ -355,7 +440,7 @@ def _scatter(x: Operand, index: tuple[Any, ...], shape: tuple[int, ...], /) -> R
     return y
 
 
-def concatenate(arrays: Sequence[Operand], axis: int | None = 0) -> Result:
+def concatenate(arrays: Sequence[Operand], axis: int | None = 0) -> "Tensor":
     """Join arrays along an axis that they have, or flat. Each gets its own piece of the gradient.
 
     >>> concatenate([np.array([1, 2]), np.array([3])])
@@ -379,7 +464,7 @@ def concatenate(arrays: Sequence[Operand], axis: int | None = 0) -> Result:
     return _joined(concatenate_, arrays, pieces)
 
 
-def stack(arrays: Sequence[Operand], axis: int = 0) -> Result:
+def stack(arrays: Sequence[Operand], axis: int = 0) -> "Tensor":
     """Join arrays of one shape along a new axis. Each receives its own piece of the gradient.
 
     >>> stack([np.array([1, 2]), np.array([3, 4])])
@@ -460,6 +545,28 @@ def var(x: Operand, /, axis: Axis = None, ddof: float = 0, keepdims: bool = Fals
     1.25
     """
     return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _std_vjp(
+    g: Any, y: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    # That of √var, so (x − mean)/((n − ddof)·y), but 0 where all elements are equal: y is smallest
+    # there, and to divide by it would make every gradient NaN.
+    root = where(y == 0, 1, y)
+    return _var_vjp(select(y != 0, g / (2 * root)), y, x, axis, ddof)
+
+
+@op(_std_vjp)
+def std(x: Operand, /, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
+    """Take the standard deviation, √var: the slopes are (x − mean)/((n − ddof)·y).
+
+    Where all elements are equal it has a corner. The slope there is 0, the smallest of all that
+    lie below it.
+
+    >>> float(std(np.array([1.0, 2.0, 3.0, 4.0, 5.0])))
+    1.4142135623730951
+    """
+    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
 def _extreme_vjp(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import backend, entry, numpy_functions, ops
+from tinygrad_edu import advice, backend, entry, functions, numpy_functions, ops
 from tinygrad_edu.core import Variable, backward, op, unwrapped
 from tinygrad_edu.ops import Axis, Operand
+
+
+_floordiv = op()(operator.floordiv)
 
 
 class Tensor(Variable):
@@ -113,7 +116,7 @@ class Tensor(Variable):
         self.array = array if backend.is_array(data) else backend.move(array, home)
 
     @property
-    def grad(self) -> Any:
+    def grad(self) -> Tensor | None:
         """The gradient that `backward` added up, a Tensor; None before, and to start anew."""
         return self.gradient
 
@@ -235,6 +238,9 @@ class Tensor(Variable):
     __neg__ = ops.negative
     __abs__ = ops.abs
 
+    def __pos__(self) -> Tensor:
+        return self
+
     def __radd__(self, other: Operand) -> Tensor:
         return ops.add(other, self)
 
@@ -264,6 +270,21 @@ class Tensor(Variable):
     __le__ = op()(operator.le)
     __gt__ = op()(operator.gt)
     __ge__ = op()(operator.ge)
+
+    __floordiv__ = _floordiv
+    # Masks: & | ^ ~
+    __and__ = __rand__ = op()(operator.and_)
+    __or__ = __ror__ = op()(operator.or_)
+    __xor__ = __rxor__ = op()(operator.xor)
+    __invert__ = op()(operator.invert)
+
+    def __rfloordiv__(self, other: Operand) -> Tensor:
+        return _floordiv(other, self)
+
+    def __mod__(self, other: Operand) -> Tensor:
+        raise TypeError("a Tensor has no %: write x - x // n * n, which is recorded")
+
+    __rmod__ = __mod__
 
     # NumPy's functions call these where an argument is a Tensor; see numpy_functions.py.
     __array_ufunc__ = numpy_functions.array_ufunc
@@ -322,35 +343,46 @@ class Tensor(Variable):
         """Give another shape; see `tinygrad_edu.reshape`."""
         return ops.reshape(self, _one_argument(shape))
 
-    def astype(self, dtype: Any) -> Tensor:
-        """Convert to another dtype; see `tinygrad_edu.astype`."""
-        return ops.astype(self, dtype)
-
     def to(self, name: str) -> Tensor:
         """Bring to a backend, "numpy" or "cupy". Its gradient comes back to where it was."""
         return _to(self, name)
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Add up the elements; see `tinygrad_edu.sum`."""
-        return ops.sum(self, axis=axis, keepdims=keepdims)
+    # Each operation on one array is a method, too.
+    exp, expm1, log, log1p, sqrt = ops.exp, ops.expm1, ops.log, ops.log1p, ops.sqrt
+    sin, cos, tanh, sigmoid = ops.sin, ops.cos, ops.tanh, ops.sigmoid
+    abs, relu, clip, maximum, minimum = ops.abs, ops.relu, ops.clip, ops.maximum, ops.minimum
+    ravel, squeeze, expand_dims, swapaxes = ops.ravel, ops.squeeze, ops.expand_dims, ops.swapaxes
+    broadcast_to, astype, matmul = ops.broadcast_to, ops.astype, ops.matmul
+    sum, mean, var, std, max, min = ops.sum, ops.mean, ops.var, ops.std, ops.max, ops.min
+    logsumexp, softmax = functions.logsumexp, functions.softmax
+    log_softmax = functions.log_softmax
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Take the mean; see `tinygrad_edu.mean`."""
-        return ops.mean(self, axis=axis, keepdims=keepdims)
+    # These are piecewise constant, like comparisons, and not recorded.
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Tell whether all elements are true, or not 0, along axes."""
+        return _all(self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        """Take the variance; see `tinygrad_edu.var`."""
-        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Tell whether any element is true, or not 0, along axes."""
+        return _any(self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Take the largest element; see `tinygrad_edu.max`."""
-        return ops.max(self, axis=axis, keepdims=keepdims)
+    def argmax(self, axis: int | None = None) -> Tensor:
+        """Tell where the largest element is, along an axis or in the flat array."""
+        return _argmax(self, axis=axis)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Take the smallest element; see `tinygrad_edu.min`."""
-        return ops.min(self, axis=axis, keepdims=keepdims)
+    def argmin(self, axis: int | None = None) -> Tensor:
+        """Tell where the smallest element is, along an axis or in the flat array."""
+        return _argmin(self, axis=axis)
+
+    def __round__(self, decimals: int = 0) -> Tensor:
+        return _round(self, decimals=decimals)
+
+    def __getattr__(self, name: str) -> Any:  # only where there is none
+        raise advice.missing(self, name, "a Tensor", advice.TENSOR)
 
 
+_all, _any, _argmax, _argmin = op()(np.all), op()(np.any), op()(np.argmax), op()(np.argmin)
+_round = op()(np.round)
 _equal = op()(operator.eq)
 _not_equal = op()(operator.ne)
 
