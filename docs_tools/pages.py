@@ -30,7 +30,7 @@ TITLES = {  # of the examples' folders
 }
 MODULES = (  # in reading order
     *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
-    *("numpy_functions", "check", "backend", "parameters", "nn", "state"),
+    *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
     *("data", "datasets", "optim", "training", "curvature", "distributed", "graph", "evidence"),
 )
 LEDGER = """\

@@ -5,7 +5,7 @@ from chromium import address, browser, tab, violations, window  # noqa: F401, fi
 
 import tinygrad_edu as tg
 
-collect_ignore = ["mutation", "node", "cupy_on_cpu"]  # are run by others
+collect_ignore = ["mutation", "node", "cupy_on_cpu", "users"]  # are run by others
 
 ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_site.py": "opens pages in a browser",
@@ -48,6 +48,8 @@ MISSING = [  # why a test may be left out anywhere: a package, a program or time
     "Debian's package dataset-fashion-mnist is not installed",
     "needs the signals of a POSIX system",
     "needs CuPy",
+    "mypy is not installed",
+    "basedpyright is not installed",
 ]
 SKIPPED = set()  # why tests were left out in this run
 

@@ -35,7 +35,7 @@ MISTAKES = [
     Mistake(
         "An array where a Tensor was meant", "tg.grad((x * x).sum(), np.ones(2))", "TypeError"
     ),
-    Mistake("A function of NumPy that is not recorded", "np.std(x)", "TypeError"),
+    Mistake("A function of NumPy that is not recorded", "np.hypot(x, 1)", "TypeError"),
     Mistake("A Tensor as an array, and its graph lost", "np.asarray(x)", "TypeError"),
     Mistake("Integers that need a gradient", "tg.Tensor([1, 2], requires_grad=True)", "TypeError"),
     Mistake("The dtype in second place", 'tg.Tensor([1.0], "float32")', "TypeError"),

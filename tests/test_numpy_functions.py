@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import numpy_functions
+from tinygrad_edu import advice, numpy_functions
 
 A = np.array([[0.5, 1.5, 2.0], [1.25, 0.25, 3.0]])
 B = np.array([[2.0, 0.5, 1.0], [1.0, 1.25, 0.5]])
@@ -21,6 +21,9 @@ RECORDED = {
     "power": (lambda x: np.power(x, 3), "power"),
     "exp": (np.exp, "exp"),
     "log": (np.log, "log"),
+    "expm1": (np.expm1, "expm1"),
+    "log1p": (np.log1p, "log1p"),
+    "logaddexp": (lambda x: np.logaddexp(x, B), "logaddexp"),
     "sqrt": (np.sqrt, "sqrt"),
     "sin": (np.sin, "sin"),
     "cos": (np.cos, "cos"),
@@ -39,6 +42,13 @@ RECORDED = {
     "concatenate": (lambda x: np.concatenate([x, B], axis=1), "concatenate"),
     "concatenate flat": (lambda x: np.concatenate([B, x], axis=None), "concatenate"),
     "stack": (lambda x: np.stack([x, B], axis=-1), "stack"),
+    "ravel": (np.ravel, "ravel"),
+    "squeeze": (lambda x: np.squeeze(x[None], axis=0), "squeeze"),
+    "expand_dims": (lambda x: np.expand_dims(x, -1), "expand_dims"),
+    "swapaxes": (lambda x: np.swapaxes(x, 0, 1), "swapaxes"),
+    "clip": (lambda x: np.clip(x, 0.75, 2.5), "clip"),
+    "clip by name": (lambda x: np.clip(x, a_min=None, a_max=1.75), "clip"),
+    "std": (lambda x: np.std(x, axis=0, ddof=1), "std"),
     "sum": (np.sum, "sum"),
     "sum axis": (lambda x: np.sum(x, axis=0), "sum"),
     "sum by position": (lambda x: np.sum(x, 1, None, None, True), "sum"),
@@ -127,19 +137,24 @@ def test_what_only_looks_works_with_and_without_a_gradient(name):
 
 @pytest.mark.parametrize(
     ("name", "f"),
-    [(name, getattr(np, name, None)) for name in numpy_functions.INSTEAD if name != "norm"]
+    [
+        (name, getattr(np, name))
+        for name in advice.FUNCTIONS
+        if getattr(np, name, np.square) not in (*numpy_functions.UFUNCS, *numpy_functions.FUNCTIONS)
+    ]
     + [("linalg.norm", np.linalg.norm), ("median", np.median), ("cumsum", np.cumsum)],
 )
 def test_what_would_lose_the_gradient_is_refused_with_advice(name, f):
     arguments = {
-        "dot": [A.T], "inner": [A], "vdot": [A], "tensordot": [A], "clip": [0, 1],
-        "float_power": [2], "hypot": [A], "swapaxes": [0, 1], "moveaxis": [0, 1],
-        "expand_dims": [0], "take": [0],
+        "dot": [A.T], "inner": [A], "vdot": [A], "tensordot": [A], "outer": [A], "hypot": [A],
+        "float_power": [2], "mod": [2], "remainder": [2], "moveaxis": [0, 1], "take": [0],
+        "tile": [2],
     }.get(name, [])  # fmt: skip
     call = (lambda x: f([x, x])) if name in ("hstack", "vstack") else lambda x: f(x, *arguments)
     if name == "einsum":
         call = lambda x: np.einsum("ij->i", x)  # noqa: E731
-    with pytest.raises(TypeError, match=rf"np\.{name}.*would not be recorded: use .*detach\(\)"):
+    message = rf"np\.(linalg\.)?{f.__name__} .*would not be recorded: use .*detach\(\)"
+    with pytest.raises(TypeError, match=message):
         call(leaf())
     np.testing.assert_array_equal(call(tg.Tensor(A)), call(A))  # a constant has none to lose
 

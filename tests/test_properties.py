@@ -271,7 +271,7 @@ def classifications(draw):
 @st.composite
 def binary_classifications(draw):
     shape = draw(SHAPES)
-    return Call([shape], {"targets": device(draw(hnp.arrays(bool, shape)).astype(float))})
+    return Call([shape], {"targets": device(draw(hnp.arrays(bool, shape)).astype(int))})
 
 
 # ── The laws ─────────────────────────────────────────────────────────────────────────────────────

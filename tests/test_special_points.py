@@ -480,3 +480,79 @@ def test_a_vjp_of_a_join_takes_nothing_but_the_gradient(join, create_graph):
     assert y.node.operation.linear
     gradients = tg.grad((y * y).sum(), parts, create_graph=create_graph)
     assert [g.numpy().tolist() for g in gradients] == [[2.0 * i] for i in range(5)]
+
+
+# ── Nothing cancels where a probability is nearly 1 ──────────────────────────────────────────────
+
+
+def of_sigmoid(x):
+    """σ, σ′, σ″ and σ‴ by p = 1/(1 + e⁻ˣ) and q = 1/(1 + eˣ), each exact."""
+    p, q = 1 / (1 + math.exp(-x)), 1 / (1 + math.exp(x))
+    return [p, p * q, p * q * (q - p), p * q * ((q - p) ** 2 - 2 * p * q)]
+
+
+EXACT = {
+    "sigmoid": (tg.sigmoid, lambda x: of_sigmoid(x)),
+    "logaddexp": (
+        lambda x: tg.logaddexp(x, 0),
+        lambda x: [max(x, 0) + math.log1p(math.exp(-abs(x))), *of_sigmoid(x)[:3]],
+    ),
+    "logaddexp, the second": (
+        lambda x: tg.logaddexp(0, x),
+        lambda x: [max(x, 0) + math.log1p(math.exp(-abs(x))), *of_sigmoid(x)[:3]],
+    ),
+    "loss of class 0": (
+        lambda x: tg.binary_cross_entropy(x, 0),
+        lambda x: [max(x, 0) + math.log1p(math.exp(-abs(x))), *of_sigmoid(x)[:3]],
+    ),
+    "loss of class 1": (
+        lambda x: tg.binary_cross_entropy(x, 1),
+        lambda x: (
+            [max(-x, 0) + math.log1p(math.exp(-abs(x)))]
+            + [sign * d for sign, d in zip((-1, 1, -1), of_sigmoid(-x))]
+        ),
+    ),
+    "expm1": (tg.expm1, lambda x: [math.expm1(x), *[math.exp(x)] * 3]),
+}
+
+
+@pytest.mark.parametrize("x", [-700.0, -40.0, -1.0, -1e-20, 0.0, 0.25, 3.0, 40.0, 700.0])
+@pytest.mark.parametrize("name", EXACT)
+def test_small_probabilities_are_exact_to_third_order(name, x):
+    f, expected = EXACT[name]
+    assert derivatives(f, x, 3) == pytest.approx(expected(x), rel=1e-12, abs=0 if x else 1e-16)
+
+
+@pytest.mark.parametrize("x", [-0.5, 0.0, 1e-20, 1.0, 1e10])
+def test_log1p_is_exact_near_0(x):
+    expected = [math.log1p(x), 1 / (1 + x), -1 / (1 + x) ** 2, 2 / (1 + x) ** 3]
+    assert derivatives(tg.log1p, x, 3) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("score", "target", "slope"), [(-INF, 0, 0), (-INF, 1, -1), (INF, 0, 1), (INF, 1, 0)]
+)
+def test_an_infinite_score_is_sure(score, target, slope):
+    x = leaf([score])
+    loss = tg.binary_cross_entropy(x, tg.Tensor([target]))
+    assert loss.item() == (0 if slope == 0 else INF)
+    assert tg.grad(loss, x)[0].item() == slope
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("equal", [0.0, 2.0, -3.0])
+@pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": 1, "ddof": 1}, {"keepdims": True}])
+def test_a_deviation_of_equal_elements_has_slope_0_at_each_order(equal, options, dtype):
+    x = leaf(np.full((2, 3), equal), dtype)
+    (g,) = tg.grad(tg.std(x, **options).sum(), x, create_graph=True)
+    assert g.numpy().tolist() == [[0] * 3] * 2
+    (second,) = tg.grad(g.sum(), x, allow_unused=True)
+    assert second.numpy().tolist() == [[0] * 3] * 2
+
+
+@pytest.mark.parametrize("g", [1.0, INF, -INF, NAN])
+def test_beyond_the_limits_of_clip_nothing_arrives(g):
+    slopes = gradient(lambda x: tg.clip(x, 0, 1), [-1.0, 0.0, 0.5, 1.0, 2.0, INF, NAN], g).numpy()
+    np.testing.assert_array_equal(slopes, [0, g, g, g, 0, 0, 0])
+    slopes = gradient(lambda x: tg.clip(x, min=0), [-INF, -1.0, 0.0, INF], g).numpy()
+    np.testing.assert_array_equal(slopes, [0, 0, g, g])

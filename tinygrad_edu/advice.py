@@ -110,7 +110,6 @@ PACKAGE = FUNCTIONS | {
     "inference_mode": "tg.no_grad()",
     "jit": "plain functions: they run at once",
     "manual_seed": "seed=… where weights and orders are drawn",
-    "tensor": "tg.Tensor(data)",
     "value_and_grad": "tg.grad(loss, parameters)",
     "vmap": "an axis for the batch: the operations broadcast",
 }

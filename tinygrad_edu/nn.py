@@ -15,7 +15,6 @@ from tinygrad_edu.parameters import parameters_to_vector as parameters_to_vector
 from tinygrad_edu.parameters import vector_to_parameters as vector_to_parameters
 from tinygrad_edu.tensor import Tensor
 
-
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
@@ -49,7 +48,7 @@ class Module:
 
     if not TYPE_CHECKING:  # a subclass's forward takes what it likes
 
-        def forward(self, *inputs, **options):
+        def forward(self, *inputs: Any, **options: Any) -> Any:
             """Compute the result; called as `module(*inputs, **options)`."""
             raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, …)")
 

@@ -193,7 +193,7 @@ def tanh(x: Operand, /) -> Result:
     return np.tanh(x)
 
 
-@op(lambda g, y, x: g * (y * (1 - y)))
+@op(lambda g, y, x: g * (y * sigmoid(-x)))  # and not 1 − y, which cancels where y is nearly 1
 def sigmoid(x: Operand, /) -> Result:
     """Take the logistic function, element by element: y = 1/(1 + e⁻ˣ), dy/dx = y(1 − y).
 

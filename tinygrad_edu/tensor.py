@@ -16,7 +16,6 @@ from tinygrad_edu import advice, backend, entry, functions, numpy_functions, ops
 from tinygrad_edu.core import Variable, backward, op, unwrapped
 from tinygrad_edu.ops import Axis, Operand
 
-
 _floordiv = op()(operator.floordiv)
 
 
