@@ -35,6 +35,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu import backend, entry, refusals
 from tinygrad_edu.entry import ARRAYS, FLOATING, PLAIN, REAL
@@ -162,7 +163,7 @@ def op(*vjps: Callable[..., Any] | None, linear: bool = False) -> Callable[[Func
                         parents.append(operand)
                     else:
                         operand = value  # a constant: only its array matters
-                elif type(operand) is np.ndarray:
+                elif type(operand) is ndarray:
                     if operand.dtype.char not in REAL:
                         entry.real_array(operand, f"{name} takes")
                 elif type(operand) not in PLAIN:
@@ -180,7 +181,7 @@ def op(*vjps: Callable[..., Any] | None, linear: bool = False) -> Callable[[Func
                 value = function(*values, **options)
                 if kind is None:
                     return value
-                if type(value) is not np.ndarray or value.dtype.char not in REAL:
+                if type(value) is not ndarray or value.dtype.char not in REAL:
                     value = entry.result(value, f"{name} must return")
             except Exception as error:
                 backend.explain(error, name, values)
@@ -213,7 +214,8 @@ def unwrapped(value: Any) -> Any:
     >>> unwrapped([Variable(1.0), [Variable(2.0), 3.0]])
     [1.0, [2.0, 3.0]]
     """
-    if isinstance(value, list | tuple):
+    nested = (Variable, list, tuple)
+    if isinstance(value, list | tuple) and any(isinstance(item, nested) for item in value):
         refusals.lost_in_a_list(value)
         return [unwrapped(item) for item in value]
     return value.array if isinstance(value, Variable) else value
@@ -399,7 +401,7 @@ def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> A
     value, vjp = node.values[index], node.operation.vjps[index - 1]
     try:
         contribution = vjp(g, *arguments, **node.options)  # type: ignore[misc]
-        plain = type(contribution) in ARRAYS and contribution.dtype == value.dtype
+        plain = type(contribution) in ARRAYS and contribution.dtype is value.dtype
         if not plain or contribution.shape != value.shape:
             contribution = _fitted(contribution, value)
     except Exception as error:
@@ -409,7 +411,7 @@ def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> A
 
 def _fitted(contribution: Any, value: Any) -> Any:
     if not isinstance(contribution, Variable):
-        contribution = entry.real_array(contribution, "a VJP must return")
+        contribution = entry.result(contribution, "a VJP must return")
     if value.dtype.kind != "f":
         refusals.integers(value.dtype)
     if contribution.shape != value.shape:
