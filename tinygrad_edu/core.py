@@ -401,23 +401,15 @@ def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> A
     value, vjp = node.values[index], node.operation.vjps[index - 1]
     try:
         contribution = vjp(g, *arguments, **node.options)  # type: ignore[misc]
-        plain = type(contribution) in ARRAYS and contribution.dtype is value.dtype
-        if not plain or contribution.shape != value.shape:
-            contribution = _fitted(contribution, value)
+        if type(contribution) not in ARRAYS and not isinstance(contribution, Variable):
+            contribution = entry.result(contribution, "a VJP must return")
+        if contribution.shape != value.shape:
+            contribution = _unbroadcast(contribution, value.shape)
+        if contribution.dtype is not value.dtype:
+            contribution = _cast(contribution, value.dtype)
     except Exception as error:
         backend.explain(error, f"VJP {index} of {node.operation.name}", node.values)
     return contribution
-
-
-def _fitted(contribution: Any, value: Any) -> Any:
-    if not isinstance(contribution, Variable):
-        contribution = entry.result(contribution, "a VJP must return")
-    if value.dtype.kind != "f":
-        refusals.integers(value.dtype)
-    if contribution.shape != value.shape:
-        contribution = _unbroadcast(contribution, value.shape)
-    same = contribution.dtype == value.dtype
-    return contribution if same else contribution.astype(value.dtype)
 
 
 def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
@@ -433,6 +425,14 @@ def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
     if contribution.shape != shape:
         refusals.unfit_contribution(given, shape)
     return contribution
+
+
+def _cast(contribution: Any, dtype: Any) -> Any:
+    if dtype.kind != "f":
+        refusals.integers(dtype)
+    if contribution.dtype.char not in REAL:
+        entry.real_array(contribution, "a VJP must return")
+    return contribution if contribution.dtype == dtype else contribution.astype(dtype)
 
 
 def _initial_gradient(output: Variable, gradient: Any) -> Any:
