@@ -565,21 +565,21 @@ def test_value_gradients_and_operands(name):
             return
 
         # A gradient has its operand's shape and dtype, recorded or not.
-        seed = device(np.ones(y.shape, y.dtype))
-        before = all_bits([*operands, *parameters.values(), y, seed])
-        plain = tg.grad(y, inputs, seed)
-        recorded = tg.grad(y, inputs, seed, create_graph=True)
+        start = device(np.ones(y.shape, y.dtype))
+        before = all_bits([*operands, *parameters.values(), y, start])
+        plain = tg.grad(y, inputs, start)
+        recorded = tg.grad(y, inputs, start, create_graph=True)
         for x, gradient in zip(inputs, plain):
             assert (gradient.shape, gradient.dtype) == (x.shape, x.dtype)
         assert all_bits(plain) == all_bits(recorded)
-        y.backward(seed)
+        y.backward(start)
         assert all_bits(plain) == all_bits([x.grad for x in inputs])
         ones = [device(np.ones(gradient.shape)) for gradient in recorded]
         for x, second in zip(inputs, tg.grad(recorded, inputs, ones, allow_unused=True)):
             assert second is None or (second.shape, second.dtype) == (x.shape, x.dtype)
 
         # Nothing was written to.
-        assert all_bits([*operands, *parameters.values(), y, seed]) == before
+        assert all_bits([*operands, *parameters.values(), y, start]) == before
         assert all_bits(plain) == all_bits(recorded)
 
     check()
@@ -616,7 +616,7 @@ def test_derivatives_equal_finite_differences(name):
 
 
 @pytest.mark.parametrize("name", ["max", "min"])
-def test_elements_that_tie_share_the_rate(name):
+def test_elements_that_tie_share_the_gradient(name):
     @examples(25)
     @given(reductions(NOT_EMPTY), st.integers(0, 2**32 - 1))
     def check(call, seed):
@@ -632,7 +632,7 @@ def test_elements_that_tie_share_the_rate(name):
 
 
 @pytest.mark.parametrize("name", ["maximum", "minimum"])
-def test_operands_that_tie_share_the_rate(name):
+def test_operands_that_tie_share_the_gradient(name):
     @examples(25)
     @given(broadcast(2), st.integers(0, 2**32 - 1))
     def check(shapes, seed):
@@ -652,7 +652,7 @@ ELEMENTWISE = ["add", "subtract", "multiply", "divide", "power", "maximum", "min
 
 
 def added_up(full, shape):
-    """Add up the rates of an operand that was repeated: each element's, over all its places."""
+    """Add up the gradient of an operand that was repeated: each element's, over all its uses."""
     places = np.broadcast_to(np.arange(np.prod(shape, dtype=int)).reshape(shape), full.shape)
     total = np.bincount(places.ravel(), full.ravel(), minlength=np.prod(shape, dtype=int))
     return total.reshape(shape)
@@ -663,9 +663,9 @@ def check_broadcasting(operation, shapes, random):
     full = np.broadcast_shapes(*shapes)
     leaves = [tg.Tensor(x, requires_grad=True) for x in arrays]
     large = [tg.Tensor(np.broadcast_to(x, full), requires_grad=True) for x in arrays]
-    rates = tg.grad(operation(*leaves).sum(), leaves)
+    gradients = tg.grad(operation(*leaves).sum(), leaves)
     explicit = tg.grad(operation(*(tg.broadcast_to(x, full) for x in leaves)).sum(), leaves)
-    for ours, theirs, whole in zip(rates, explicit, tg.grad(operation(*large).sum(), large)):
+    for ours, theirs, whole in zip(gradients, explicit, tg.grad(operation(*large).sum(), large)):
         expected = added_up(host(whole), ours.shape)
         np.testing.assert_allclose(host(ours), expected, rtol=1e-13)
         np.testing.assert_allclose(host(theirs), expected, rtol=1e-13)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
@@ -145,6 +146,17 @@ def explain(error: Exception, name: str, values: Sequence[Any]) -> NoReturn:
     raise error
 
 
+def holds_device_arrays(data: Any) -> bool:
+    """Tell whether this is a list with CuPy arrays in it, at any depth.
+
+    >>> holds_device_arrays([[1.0], [2.0]])
+    False
+    """
+    if "cupy" not in sys.modules or not isinstance(data, list):
+        return False
+    return any(name_of(item) == "cupy" or holds_device_arrays(item) for item in data)
+
+
 def asarray(data: Any, dtype: Any = None) -> Array:
     """Make an array on the current backend, without a copy where that is possible.
 
@@ -160,8 +172,8 @@ def asarray(data: Any, dtype: Any = None) -> Array:
         on_gpu = data.__dlpack_device__()[0] == 2  # kDLCUDA in DLPack's table of devices
         data = _module("cupy" if on_gpu else "numpy").from_dlpack(data)
         return asarray(data, dtype)
-    if isinstance(data, list) and any(name_of(item) == "cupy" for item in data):
-        return asarray(module_of(data[0]).stack([asarray(item) for item in data]), dtype)
+    if holds_device_arrays(data):
+        return asarray(sys.modules["cupy"].stack([asarray(item) for item in data]), dtype)
     array = np.asarray(data, dtype)
     # What is no number (text, objects) cannot go to a GPU, and is for the caller to refuse.
     return move(array, _current) if array.dtype.kind in "fiubc" else array

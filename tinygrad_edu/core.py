@@ -35,6 +35,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu import backend, entry, refusals
 from tinygrad_edu.entry import ARRAYS, FLOATING, PLAIN, REAL
@@ -168,7 +169,7 @@ def op(
                         parents.append(operand)
                     else:
                         operand = value  # a constant: only its array matters
-                elif type(operand) is np.ndarray:
+                elif type(operand) is ndarray:
                     if operand.dtype.char not in REAL:
                         entry.real_array(operand, f"{name} takes")
                 elif type(operand) not in PLAIN:
@@ -186,7 +187,7 @@ def op(
                 value = function(*values, **options)
                 if kind is None:
                     return value
-                if type(value) is not np.ndarray or value.dtype.char not in REAL:
+                if type(value) is not ndarray or value.dtype.char not in REAL:
                     value = entry.result(value, f"{name} must return")
             except Exception as error:
                 backend.explain(error, name, values)
@@ -219,7 +220,8 @@ def unwrapped(value: Any) -> Any:
     >>> unwrapped([Variable(1.0), [Variable(2.0), 3.0]])
     [1.0, [2.0, 3.0]]
     """
-    if isinstance(value, list | tuple):
+    nested = (Variable, list, tuple)
+    if isinstance(value, list | tuple) and any(isinstance(item, nested) for item in value):
         refusals.lost_in_a_list(value)
         return [unwrapped(item) for item in value]
     return value.array if isinstance(value, Variable) else value
@@ -405,23 +407,15 @@ def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> A
     value, vjp = node.values[index], node.operation.vjps[index - 1]
     try:
         contribution = vjp(g, *arguments, **node.options)  # type: ignore[misc]
-        plain = type(contribution) in ARRAYS and contribution.dtype == value.dtype
-        if not plain or contribution.shape != value.shape:
-            contribution = _fitted(contribution, value)
+        if type(contribution) not in ARRAYS and not isinstance(contribution, Variable):
+            contribution = entry.result(contribution, "a VJP must return")
+        if contribution.shape != value.shape:
+            contribution = _unbroadcast(contribution, value.shape)
+        if contribution.dtype is not value.dtype:
+            contribution = _cast(contribution, value.dtype)
     except Exception as error:
         backend.explain(error, f"VJP {index} of {node.operation.name}", node.values)
     return contribution
-
-
-def _fitted(contribution: Any, value: Any) -> Any:
-    if not isinstance(contribution, Variable):
-        contribution = entry.real_array(contribution, "a VJP must return")
-    if value.dtype.kind != "f":
-        refusals.integers(value.dtype)
-    if contribution.shape != value.shape:
-        contribution = _unbroadcast(contribution, value.shape)
-    same = contribution.dtype == value.dtype
-    return contribution if same else contribution.astype(value.dtype)
 
 
 def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
@@ -437,6 +431,14 @@ def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
     if contribution.shape != shape:
         refusals.unfit_contribution(given, shape)
     return contribution
+
+
+def _cast(contribution: Any, dtype: Any) -> Any:
+    if dtype.kind != "f":
+        refusals.integers(dtype)
+    if contribution.dtype.char not in REAL:
+        entry.real_array(contribution, "a VJP must return")
+    return contribution if contribution.dtype == dtype else contribution.astype(dtype)
 
 
 def _initial_gradient(output: Variable, gradient: Any) -> Any:

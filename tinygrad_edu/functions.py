@@ -24,22 +24,22 @@ from tinygrad_edu.ops import (
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-# Inside, integers become floating-point numbers (· 1.0), and sums of float16 are taken in float32.
-
 
 def _widened(x: Any) -> Any:
-    x = x if hasattr(x, "dtype") else np.asarray(x)
-    return x.astype(np.float32) if x.dtype == np.float16 else x * 1.0
+    # Integers become floating-point numbers, and float16 float32, as sums of many need more digits.
+    if isinstance(x, int | float):
+        return np.asarray(x * 1.0)
+    if x.dtype.char == "e":
+        return x.astype("float32")
+    return x if x.dtype.kind == "f" else x * 1.0
 
 
 def _narrowed(y: Any, x: Any) -> Any:
-    return y.astype(np.float16) if getattr(x, "dtype", None) == np.float16 else y
+    return y.astype("float16") if getattr(x, "dtype", y.dtype).char == "e" else y
 
 
 # The slopes of log Σ eˣ are the softmax of x. (exp(x − y) would be, too, were y not rounded.)
-@op(
-    lambda g, y, x, axis=None, keepdims=False: restore_axes(g, x, axis) * softmax(x, axis),
-)
+@op(lambda g, y, x, axis=None, keepdims=False: restore_axes(g, x, axis) * softmax(x, axis))
 def logsumexp(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     """Compute log Σ eˣ, all or along axes, without overflow. The slopes are the softmax of x.
 
@@ -134,10 +134,11 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> "Tensor":
     """
     logits, labels = as_operand(logits, "cross_entropy"), as_operand(labels, "cross_entropy")
     scores, classes = unwrapped(logits), unwrapped(labels)
-    if np.ndim(scores) != 2 or np.shape(classes) != scores.shape[:1]:
+    shape, count = getattr(scores, "shape", ()), getattr(classes, "shape", None)
+    if len(shape) != 2 or count != shape[:1]:
         raise ValueError(
             f"cross_entropy needs logits of shape (B, C) and labels of shape (B,), but was given "
-            f"{np.shape(scores)} and {backend.describe(classes)}; one-hot labels need "
+            f"{shape} and {backend.describe(classes)}; one-hot labels need "
             ".argmax(axis=1)"
         )
     if classes.dtype.kind not in "iu":

@@ -48,6 +48,5 @@ def _part(part: Any) -> Any:
         if hasattr(part, "__index__"):
             return operator.index(part)
         raise IndexError(f"an index is made up of integers, slices and such, not {part!r}")
-    on_device = isinstance(part, list) and any(backend.name_of(item) == "cupy" for item in part)
-    array = backend.asarray(part) if on_device else np.asarray(part)
+    array = backend.asarray(part) if backend.holds_device_arrays(part) else np.asarray(part)
     return array if array.size else array.astype(int)  # [] would be float64

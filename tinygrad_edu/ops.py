@@ -658,9 +658,10 @@ def linear(x: Operand, weight: Operand, bias: Operand = None, /) -> Result:
     array([[3.5],
            [3.5]])
     """
-    shape = np.shape(weight)
-    if np.shape(x)[-1:] != shape[:1] or not (bias is None or np.shape(bias) == shape[1:]):
-        given = [np.shape(x), shape] if bias is None else [np.shape(x), shape, np.shape(bias)]
+    shapes = [getattr(array, "shape", ()) for array in (x, weight, bias)]
+    rows, matrix, row = shapes
+    if rows[-1:] != matrix[:1] or (bias is not None and row != matrix[1:]):
+        given = shapes[: 2 if bias is None else 3]
         raise ValueError(f"linear needs shapes (…, n), (n, m) and (m,), but was given {given}")
     y = x @ weight
     # The sum may take y's place, since y is ours alone: that saves an array.
