@@ -196,12 +196,14 @@ def _locked(part: str) -> BinaryIO:
 
 def _remove_abandoned(folder: str, prefix: str) -> None:
     """Remove what saves of this file that were killed have left: what nobody has locked."""
-    for name in os.listdir(folder):
-        if name.startswith(prefix) and name.endswith(".part"):
-            with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as file:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(file.name)  # Windows refuses that where it is open elsewhere
+    names: list[str] = []
+    with contextlib.suppress(OSError):  # a folder may take files and list none
+        names = [name for name in os.listdir(folder) if name.startswith(prefix)]
+    for name in names:
+        with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(file.name)  # Windows refuses that where it is open elsewhere
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
