@@ -405,6 +405,28 @@ def test_what_one_rank_changes_or_has_alone_is_refused_on_all_with_a_message(ran
 
 
 @needs_mpi
+def test_any_dataset_is_split_and_a_rank_may_have_nothing_of_a_batch(tmp_path):
+    """Nine samples in batches of four: the last has one, for four ranks."""
+    succeed(
+        tmp_path,
+        4,
+        """
+        from itertools import islice
+
+        def losses(updates, loader):
+            samples = [(np.array([i, 1.0]), float(i)) for i in range(9)]
+            w = tg.Tensor([0.0, 0.0], requires_grad=True)
+            optimizer, loss = tg.SGD([w], 0.01), lambda x, y: tg.mse_loss(x @ w, y)
+            steps = updates(loss, loader(samples, 4, seed=0), optimizer)
+            return [float(step[0]) for step in islice(steps, 6)]
+
+        found = losses(distributed.updates, distributed.ShardedLoader)
+        np.testing.assert_allclose(found, losses(tg.updates, tg.DataLoader), rtol=1e-12)
+        """,
+    )
+
+
+@needs_mpi
 def test_a_loader_without_a_batch_is_an_error_on_all_ranks(tmp_path):
     succeed(
         tmp_path,

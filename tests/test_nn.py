@@ -100,6 +100,7 @@ class Keeping(Module):
         self.inputs = x
         self.hidden = self.layer(x)
         self.detached = self.hidden.detach()
+        self.several = {"x": x, "h": [self.detached]}
         self.mean = 0.9 * self.mean + 0.1 * self.detached.mean(axis=0)
         return self.hidden
 

@@ -155,7 +155,8 @@ class DataLoader:
         self.epoch += 1
         self._position = epoch, start
         starts = range(start, stop, self.batch_size)
-        return self._batches(epoch, starts, stop, _picker(self.dataset, order))
+        in_order = not self.shuffle and type(self).order is DataLoader.order
+        return self._batches(epoch, starts, stop, _picker(self.dataset, order, in_order))
 
     def _batches(
         self, epoch: int, starts: range, stop: int, pick: Callable[[slice], tuple[Tensor, ...]]
@@ -223,18 +224,22 @@ def _count(name: str, value: Any, least: int) -> int:
 
 
 def _switch(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
     array = np.asarray(value)
     if array.shape == () and array.dtype.kind in "biu" and array in (0, 1):
         return bool(array)
     raise ValueError(f"{name} must be True or False, but is {value}")
 
 
-def _picker(dataset: Any, order: np.ndarray[Any, Any]) -> Callable[[slice], tuple[Tensor, ...]]:
+def _picker(
+    dataset: Any, order: np.ndarray[Any, Any], in_order: bool
+) -> Callable[[slice], tuple[Tensor, ...]]:
     """Return the function that makes a batch of a dataset, given its part of the order."""
     if getattr(type(dataset), "__getitem__", None) is not TensorDataset.__getitem__:
         return lambda part: _stacked(dataset, order[part].tolist())
     arrays, homes = dataset.arrays, [backend.name_of(array) for array in dataset.arrays]
-    if np.array_equal(order, np.arange(len(order))):
+    if in_order:
         return lambda part: tuple([Tensor(array[part]) for array in arrays])
     # The order goes to each device once an epoch; there, a batch is one gathering copy.
     orders = {name: backend.move(order, name) for name in set(homes)}

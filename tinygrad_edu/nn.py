@@ -146,8 +146,9 @@ def _held(module: Module) -> dict[str, Any]:
     }
     held = shared | attributes(module)
     for name in held.pop(_ASSIGNED, ()):
-        if isinstance(held.get(name), Tensor) and not held[name].requires_grad:
-            del held[name]
+        inside = _parameters({name: held.get(name)}, "", {}, {})
+        if not any(parameter.requires_grad for _, parameter in inside):
+            held.pop(name, None)
     return held
 
 
