@@ -340,6 +340,10 @@ DIFFERENCES = {  # from the start: n is 1 on the last rank, and 0 on the others
         "broadcasts [float64 (5, 7),",
         "broadcasts [float64 (3,)]",
     ],
+    "next(distributed.updates(loss_of(deep), loader, tg.SGD(reordered, 1)))": [
+        "rank 0 computes its loss from the parameters [2, 0, 1], in this order, and rank",
+        "from [2, 1, 0]",
+    ],
     "broadcast([tg.Momentum([p], 1, 0.5), tg.SGD([p], 1)][n])": [
         "broadcasts a Momentum with lr",
         "broadcasts a SGD with lr",
@@ -367,6 +371,11 @@ def test_what_one_rank_changes_or_has_alone_is_refused_on_all_with_a_message(ran
     plain = tg.nn.Module()
     broadcast = distributed.broadcast
     p = tg.Tensor(np.ones(3), requires_grad=True)
+    a, b, c = (tg.Tensor(np.eye(5), requires_grad=True) for _ in range(3))
+    reordered = [b, a, c] if last else [a, b, c]
+
+    def deep(x):
+        return x @ c @ a @ b
 
     def fill(module):
         for name in vars(module):

@@ -9,8 +9,6 @@ import textwrap
 import tokenize
 from pathlib import Path
 
-import pytest
-
 import tinygrad_edu as tg
 
 ROOT = Path(__file__).parent.parent

@@ -40,7 +40,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import backend, training
+from tinygrad_edu import backend, graph, training
 from tinygrad_edu.backend import Array
 from tinygrad_edu.curvature import HessianOperator, Loss
 from tinygrad_edu.data import DataLoader, Dataset, TensorDataset
@@ -355,6 +355,21 @@ class ShardedLoader(DataLoader):
     _share = staticmethod(shard)
 
 
+def _agree_on_uses(loss: Tensor, params: list[Tensor]) -> None:
+    """Raise if equally shaped parameters come in another order on another rank.
+
+    A rank may leave some out, and one without samples all of them.
+    """
+    index: dict[Any, int] = {param: number for number, param in enumerate(params)}
+    first, *others = world.allgather([index[v] for v in graph.recorded(loss) if v in index])
+    for rank, uses in enumerate(others, 1):
+        if [number for number in first if number in uses] != [n for n in uses if n in first]:
+            raise RuntimeError(
+                f"all ranks must do the same, but rank 0 computes its loss from the parameters "
+                f"{first}, in this order, and rank {rank} from {uses}"
+            )
+
+
 def updates(
     loss: Callable[..., Tensor], loader: ShardedLoader, optimizer: SGD
 ) -> Iterator[tuple[Any, ...]]:
@@ -363,7 +378,7 @@ def updates(
     The optimizer's parameters and state, and where the loader is, are those of rank 0. Give a
     Module that has frozen layers or constants to `broadcast` before. In every update the ranks
     compare the optimizer's class and settings; at the start of every epoch, a checksum of the
-    weights and of the optimizer's arrays.
+    weights and of the optimizer's arrays, and the order in which the loss uses its parameters.
 
     Yields
     ------
@@ -398,7 +413,7 @@ def updates(
         nonlocal total, epoch
         state, samples = optimizer.state_dict(), len(shard[0])
         doing = f"trains in epoch {loader.epoch - 1} with {type(optimizer).__name__}"
-        if loader.epoch != epoch:
+        if begins := loader.epoch != epoch:
             epoch = loader.epoch
             arrays = [value for value in state.values() if not isinstance(value, Number)]
             arrays += [param.data for param in optimizer.params]
@@ -406,6 +421,8 @@ def updates(
         settings = {name: value for name, value in state.items() if isinstance(value, Number)}
         doing += f" {settings}, and averages a loss"
         total = float(_mean(np.array([value.item()]), samples, doing)[0])
+        if begins:
+            _agree_on_uses(value, optimizer.params)
         average_gradients(optimizer.params, samples)
 
     for _, *shard in training.updates(of_shard, loader, optimizer, average):

@@ -128,7 +128,7 @@ def _parameters(
         elif not isinstance(value, Tensor):
             if not isinstance(value, Number | str | np.ndarray | None):
                 others[path] = value
-        elif value.operation is None:
+        elif value.node is None:
             yield path, value
 
 
@@ -157,7 +157,7 @@ def _hides(value: Any, seen: dict[int, Any], depth: int = 4) -> bool:
     if id(value) in seen or not depth:
         return False
     if isinstance(value, Tensor):
-        return value.requires_grad and value.operation is None
+        return value.requires_grad and value.node is None
     if isinstance(value, Module):
         return any(id(parameter) not in seen for _, parameter in value.named_parameters())
     if isinstance(value, type | types.ModuleType):

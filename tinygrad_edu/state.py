@@ -79,7 +79,7 @@ def flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         for key, part in inside.items():
             yield from flat(part, f"{name}.{key}")
     elif isinstance(value, Number) or as_array(value).dtype.kind in "fiub":
-        yield name, value.data if isinstance(value, Variable) else value
+        yield name, value.array if isinstance(value, Variable) else value
     else:
         raise TypeError(f"{name} is a {type(value).__name__}, and a state has only numbers")
 
