@@ -137,6 +137,10 @@ def test_what_is_advised_works():
     x = x * x
     for text in advice.TENSOR.values():
         code = text.partition(", or")[0]
-        if "…" not in code and "cupy" not in code and code.startswith(("x.", "x[", "tg.", "-x", "2.0 **", "1 / x")):
+        if (
+            "…" not in code
+            and "cupy" not in code
+            and code.startswith(("x.", "x[", "tg.", "-x", "2.0 **", "1 / x"))
+        ):
             names = {"x": x, "tg": tg, "np": np, "min": 0, "max": 1, "shape": (2, 2, 3), "axis": 0}
             eval(code, {**names, "indices": [0], "loss": x.sum(), "a": x, "b": x})
