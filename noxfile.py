@@ -50,9 +50,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def types(session: nox.Session) -> None:
-    """Check the types, with the newest NumPy for each Python."""
-    session.install("-e", ".[lint]")
+    """Check the types, with the newest NumPy for each Python, and those of programs like users'."""
+    session.install("-e", ".[lint,test]")
     session.run("mypy")
+    session.run("pytest", "-q", "tests/test_users.py")
 
 
 # ── On other hardware, and against others ────────────────────────────────────────────────────────
@@ -142,7 +143,7 @@ def site(session: nox.Session) -> None:
         session.run("properdocs", "serve", "-f", configuration)
         return
     session.run("properdocs", "build", "--strict", "-f", configuration)
-    names = ("site", "live", "playground_page", "pyodide")
+    names = ("site_pages", "site", "live", "playground_page", "pyodide")
     files = [f"tests/test_{name}.py" for name in names]
     session.run("pytest", "-q", *files, *session.posargs)
 

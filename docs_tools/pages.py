@@ -36,8 +36,9 @@ TITLES = {  # of the examples' folders
     "beyond": "Beyond the notes",
 }
 MODULES = (  # in reading order
-    *("core", "ops", "functions", "indexing", "tensor", "check", "backend", "parameters"),
-    *("nn", "state", "data", "datasets", "optim", "training", "curvature", "distributed", "graph"),
+    *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
+    *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
+    *("data", "datasets", "optim", "training", "curvature", "distributed", "graph"),
 )
 NUMPY = "https://numpy.org/doc/stable/reference/"
 NUMPY_NAMES = {  # that signatures link
