@@ -349,8 +349,8 @@ def configuration(live):
     if live:
         config["extra_javascript"] += ["assets/live/python.js", "assets/live/fences.js"]
         config["extra_css"].append("assets/live/fences.css")
-    *_, (_, plugin) = [next(iter(p.items())) for p in config["plugins"]]
-    python = plugin["handlers"]["python"]
+    plugins = {name: options for plugin in config["plugins"] for name, options in plugin.items()}
+    python = plugins["mkdocstrings"]["handlers"]["python"]
     name, data = inventory()
     put(MADE.parent / name, data)
     python["inventories"] = [{"url": (MADE.parent / name).as_uri(), "base_url": NUMPY}]

@@ -1,5 +1,6 @@
 """Mistakes that people make, as listed on their page, end in an error that says what to do."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ fences = pytest.importorskip("fences", reason="the docs are not part of this pac
 
 PAGE = (Path(__file__).parent.parent / "docs" / "mistakes.md").read_text(encoding="utf-8")
 SETUP, *CODE = (fence.body for fence in fences.parse(PAGE) if fence.language == "python")
-ERRORS = [f.options["raises"] for f in fences.parse(PAGE) if f.language == "text"]
+ERRORS = [fence.options["raises"] for fence in fences.parse(PAGE) if fence.language == "text"]
+TITLES = re.findall(r"^## (.*)", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("code", "error"), [*zip(CODE, ERRORS, strict=True)])
+@pytest.mark.parametrize(("code", "error"), [*zip(CODE, ERRORS, strict=True)], ids=TITLES)
 def test_a_mistake_ends_in_its_error(code, error):
     with pytest.raises(Exception) as caught:  # noqa: PT011
         exec(SETUP + code, {})
