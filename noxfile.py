@@ -67,7 +67,7 @@ def cupy(session: nox.Session) -> None:
     if not Path(python).exists():
         session.run("python", "tests/cupy_on_cpu/build.py", str(folder), *session.posargs)
     session.run(python, "-m", "pip", "install", "--quiet", "-e", ".[test,coverage,distributed]")
-    (BUILD / "coverage").mkdir(exist_ok=True)
+    (BUILD / "coverage").mkdir(parents=True, exist_ok=True)
     file = {"COVERAGE_FILE": str(BUILD / "coverage" / "data.cupy")}
     suite = ["coverage", "run", "-m", "pytest", "--backend", "cupy", "-q", *CORES]
     session.run(python, "-m", *suite, env=file)
