@@ -160,7 +160,7 @@ def op(
         @functools.wraps(function)
         def apply(*arguments: Any, **options: Any) -> Any:
             # Take the operands apart: arrays to compute with, Variables for the graph.
-            kind, values, operands, parents = None, [], [], []  # kind: the class of the result
+            kind, values, operands, parents = None, [], [], []  # kind: Tensor, or None for arrays
             for operand, vjp in zip(arguments, of_operands):
                 value = operand
                 if isinstance(operand, Variable):
@@ -171,7 +171,7 @@ def op(
                         operand = value  # a constant: only its array matters
                 elif type(operand) is ndarray:
                     if operand.dtype.char not in REAL:
-                        entry.real_array(operand, f"{name} takes")
+                        entry.operand(operand, name)  # which refuses it
                 elif type(operand) not in PLAIN:
                     value = operand = as_operand(operand, name)
                 values.append(value)
@@ -185,7 +185,7 @@ def op(
             # Compute.
             try:
                 value = function(*values, **options)
-                if kind is None:
+                if kind is None:  # arrays in, array out
                     return value
                 if type(value) is not ndarray or value.dtype.char not in REAL:
                     value = entry.result(value, f"{name} must return")
@@ -198,6 +198,7 @@ def op(
             result.gradient = None
             result.requires_grad = False
             result.node = None
+            # `paused` is nearly always empty, and looking there is faster than a call.
             if parents and value.dtype.char in FLOATING and (not paused.get() or recording()):
                 result.requires_grad = True
                 result.node = node = Node()
@@ -237,6 +238,7 @@ def as_operand(value: Any, name: str) -> Any:
 
 
 def _constant(value: Any, name: str) -> Any:
+    """Take the array out of an argument that has no VJP, such as an option."""
     refusals.lost_without_vjp(value, name)
     return value.array if isinstance(value, Variable) else value
 
@@ -330,7 +332,7 @@ def backward(output: Variable, gradient: Any = None) -> None:
     """
     gradients: dict[Variable, Any] = {output: _initial_gradient(output, gradient).array.copy()}
     _backpropagate(gradients, inputs=None, create_graph=False)
-    totals: dict[int, tuple[Variable, Any]] = {}
+    totals: dict[int, tuple[Variable, Any]] = {}  # of each leaf, by the identity of the array
     with _adding:
         for leaf, total in gradients.items():
             if leaf.gradient is not None:
@@ -434,6 +436,7 @@ def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _cast(contribution: Any, dtype: Any) -> Any:
+    # Where float32 meets float64 the result is float64, but a float32 operand has such a gradient.
     if dtype.kind != "f":
         refusals.integers(dtype)
     if contribution.dtype.char not in REAL:
