@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 P = ParamSpec("P")  # what a function takes
+VJP = Callable[..., Any] | None  # from (g, y, *operands, **options) to an operand's gradient
 
 
 # ── The computational graph ──────────────────────────────────────────────────────────────────────
@@ -54,7 +55,7 @@ class Operation(NamedTuple):
     """A differentiable function: its name, and a VJP for each operand (None: constant)."""
 
     name: str
-    vjps: tuple[Callable[..., Any] | None, ...]
+    vjps: tuple[VJP, ...]
     linear: bool = False  # then the VJPs need nothing but g
 
 
@@ -105,9 +106,7 @@ class Variable:
 _numbers = itertools.count(1)
 
 
-def op(
-    *vjps: Callable[..., Any] | None, linear: bool = False
-) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
+def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
     """Make a function of arrays differentiable, given one VJP for each of its operands.
 
     The function then takes Tensors as well: *arrays in, array out; a Tensor among the operands, a
