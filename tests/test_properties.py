@@ -204,6 +204,12 @@ def repetitions(draw):
     return Call([drawn.input_shapes[0]], {"shape": drawn.result_shape})
 
 
+def in_tuples(parts):
+    """The same index with a tuple, a list or a range in place of each array."""
+    plain = [part.tolist() for part in parts]
+    return tuple(tuple(part) if isinstance(part, list) else part for part in plain)
+
+
 @st.composite
 def indices(draw):
     shape = draw(SHAPES)
@@ -211,6 +217,9 @@ def indices(draw):
     if shape and all(shape):
         kinds.append(hnp.integer_array_indices(shape).map(lambda parts: tuple(map(device, parts))))
         kinds.append(hnp.integer_array_indices(shape[:1]).map(lambda parts: parts[0].tolist()))
+        kinds.append(hnp.integer_array_indices(shape).map(in_tuples))
+        kinds.append(st.integers(0, shape[0]).map(lambda stop: (range(stop),)))
+        kinds.append(hnp.arrays(bool, shape[:1]).map(lambda mask: (mask.tolist(), ...)))
     kinds.append(hnp.arrays(bool, shape).map(device))
     return shape, draw(st.one_of(kinds))
 
@@ -291,9 +300,24 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+def numpys(index):
+    """An index as NumPy needs it for `add.at`: with arrays in place of sequences."""
+    if not isinstance(index, tuple):
+        return index
+    sequences = (list, tuple, range)
+    return tuple(
+        np.array(part, int if not len(part) else None) if isinstance(part, sequences) else part
+        for part in index
+    )
+
+
+def taken_by_numpy(x, index):
+    return x[numpys(index)]
+
+
 def scatter(x, index, shape):
     y = np.zeros_like(x, shape=shape)
-    np.add.at(y, index, x)
+    np.add.at(y, numpys(index), x)
     return y
 
 
@@ -364,7 +388,7 @@ LAWS = {
     "transpose": Law(np.transpose, permutations()),
     "broadcast_to": Law(np.broadcast_to, repetitions()),
     "astype": Law(lambda x, dtype: x.astype(dtype), conversions()),
-    "getitem": Law(lambda x, index: x[index], indices().map(taken), lambda x, index: x[index]),
+    "getitem": Law(taken_by_numpy, indices().map(taken), lambda x, index: x[index]),
     "scatter": Law(
         scatter,
         indices().map(placed),

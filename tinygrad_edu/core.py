@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 P = ParamSpec("P")  # what a function takes
+VJP = Callable[..., Any] | None  # from (g, y, *operands, **options) to an operand's gradient
 
 
 # ── The computational graph ──────────────────────────────────────────────────────────────────────
@@ -54,7 +55,7 @@ class Operation(NamedTuple):
     """A differentiable function: its name, and a VJP for each operand (None: constant)."""
 
     name: str
-    vjps: tuple[Callable[..., Any] | None, ...]
+    vjps: tuple[VJP, ...]
     linear: bool = False  # then the VJPs need nothing but g
 
 
@@ -105,9 +106,7 @@ class Variable:
 _numbers = itertools.count(1)
 
 
-def op(
-    *vjps: Callable[..., Any] | None, linear: bool = False
-) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
+def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
     """Make a function of arrays differentiable, given one VJP for each of its operands.
 
     The function then takes Tensors as well: *arrays in, array out; a Tensor among the operands, a
@@ -160,7 +159,7 @@ def op(
         @functools.wraps(function)
         def apply(*arguments: Any, **options: Any) -> Any:
             # Take the operands apart: arrays to compute with, Variables for the graph.
-            kind, values, operands, parents = None, [], [], []  # kind: the class of the result
+            kind, values, operands, parents = None, [], [], []  # kind: Tensor, or None for arrays
             for operand, vjp in zip(arguments, of_operands):
                 value = operand
                 if isinstance(operand, Variable):
@@ -171,7 +170,7 @@ def op(
                         operand = value  # a constant: only its array matters
                 elif type(operand) is ndarray:
                     if operand.dtype.char not in REAL:
-                        entry.real_array(operand, f"{name} takes")
+                        entry.operand(operand, name)  # which refuses it
                 elif type(operand) not in PLAIN:
                     value = operand = as_operand(operand, name)
                 values.append(value)
@@ -185,7 +184,7 @@ def op(
             # Compute.
             try:
                 value = function(*values, **options)
-                if kind is None:
+                if kind is None:  # arrays in, array out
                     return value
                 if type(value) is not ndarray or value.dtype.char not in REAL:
                     value = entry.result(value, f"{name} must return")
@@ -198,6 +197,7 @@ def op(
             result.gradient = None
             result.requires_grad = False
             result.node = None
+            # `paused` is nearly always empty, and looking there is faster than a call.
             if parents and value.dtype.char in FLOATING and (not paused.get() or recording()):
                 result.requires_grad = True
                 result.node = node = Node()
@@ -237,6 +237,7 @@ def as_operand(value: Any, name: str) -> Any:
 
 
 def _constant(value: Any, name: str) -> Any:
+    """Take the array out of an argument that has no VJP, such as an option."""
     refusals.lost_without_vjp(value, name)
     return value.array if isinstance(value, Variable) else value
 
@@ -330,7 +331,7 @@ def backward(output: Variable, gradient: Any = None) -> None:
     """
     gradients: dict[Variable, Any] = {output: _initial_gradient(output, gradient).array.copy()}
     _backpropagate(gradients, inputs=None, create_graph=False)
-    totals: dict[int, tuple[Variable, Any]] = {}
+    totals: dict[int, tuple[Variable, Any]] = {}  # of each leaf, by the identity of the array
     with _adding:
         for leaf, total in gradients.items():
             if leaf.gradient is not None:
@@ -434,6 +435,7 @@ def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _cast(contribution: Any, dtype: Any) -> Any:
+    # Where float32 meets float64 the result is float64, but a float32 operand has such a gradient.
     if dtype.kind != "f":
         refusals.integers(dtype)
     if contribution.dtype.char not in REAL:
