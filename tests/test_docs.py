@@ -27,7 +27,7 @@ def test_the_recipe_for_an_operation_works_to_the_letter(tmp_path):
         textwrap.dedent(code)
         for code in re.findall(r"```(?:python|text)\n(.*?)```", page, flags=re.DOTALL)
     )
-    shutil.copytree(ROOT / "tinygrad_edu", tmp_path / "tinygrad_edu")
+    shutil.copytree(Path(tg.__file__).parent, tmp_path / "tinygrad_edu")
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("node"))
     for name in ("pyproject.toml", "conftest.py"):
         shutil.copy(ROOT / name, tmp_path)
