@@ -78,8 +78,8 @@ __version__ = "0.1.0"
 __all__ = [  # noqa: RUF022 (in reading order)
     # derivatives: core.py, ops.py, functions.py, tensor.py, check.py
     "Tensor", "grad", "no_grad", "op", "ops", "check_grads",
-    "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "sin", "cos", "tanh", "sigmoid",
-    "relu", "clip", "where", "maximum", "minimum",
+    "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "sin", "cos",
+    "tanh", "sigmoid", "relu", "clip", "where", "maximum", "minimum",
     "reshape", "ravel", "squeeze", "expand_dims", "transpose", "swapaxes", "broadcast_to", "astype",
     "concatenate", "stack",
     "mean", "var", "std", "matmul",
