@@ -447,8 +447,7 @@ def _initial_gradient(output: Variable, gradient: Any) -> Any:
     """Make the gradient to start from a Variable: the one given, or 1 for a single number."""
     data = output.array
     refusals.no_start(output, gradient)
-    if gradient is None:
-        gradient = np.ones_like(data)
+    gradient = np.ones_like(data) if gradient is None else gradient
     if not isinstance(gradient, Variable):
         gradient = wrap(type(output), entry.like(data, unwrapped(gradient), "a gradient holds"))
     refusals.another_shape(gradient.array.shape, data.shape)
