@@ -30,7 +30,8 @@ TITLES = {  # of the examples' folders
 }
 MODULES = (  # in reading order
     *("core", "ops", "functions", "tensor", "check", "backend", "parameters", "nn", "state"),
-    *("data", "datasets", "optim", "training", "curvature", "distributed", "graph", "evidence"),
+    *("data", "datasets", "optim", "training"),
+    *("spectrum", "curvature", "distributed", "graph", "evidence"),
 )
 LEDGER = """\
 ---

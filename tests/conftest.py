@@ -24,7 +24,7 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[flat_and": "takes minutes there",
     "test_mistakes.py::test_the_page_of_mistakes": "is about a page that shows NumPy's errors",
     "test_data.py::test_a_dataset_copies_no_array": "on a GPU, a dataset is a copy",
-    "test_curvature.py::test_it_is_a_linear_operator_for_scipy": "SciPy computes on the host",
+    "test_spectrum.py::test_it_is_a_linear_operator_for_scipy": "SciPy computes on the host",
     "test_faults.py::test_after_a_fork": "a CUDA context does not survive a fork",
     "test_tensor.py::test_asarray_shares": "nothing goes to the host unasked",
 }

@@ -399,5 +399,3 @@ class ShardedHessian(HessianOperator):
     def __matmul__(self, v: Any) -> Array:
         """Return Hv for a flat vector v of length n, the same on all ranks."""
         return _mean(super().__matmul__(v), self._samples, "averages a product with the Hessian")
-
-    matvec = rmatvec = __matmul__
