@@ -126,7 +126,7 @@ def describe(name: str, model: tg.nn.Module, dataset: tg.TensorDataset) -> str:
     return (
         f"Where {name} stopped, the gradient has length {point.gradient_norm:.2g}, and the "
         f"Hessian's {H.shape[0]}\n  eigenvalues go from {point.lowest:.2g} to "
-        f"{point.highest:.2g}.\n  {verdict}"
+        f"{point.highest:.2g}.\n  {verdict}\n  ({point.why or point.whereabouts})"
     )
 
 
