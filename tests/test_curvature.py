@@ -445,7 +445,7 @@ def test_a_full_matrix_of_many_parameters_in_mixed_units():
     for lowest, kind in ((1, "local minimum"), (-1, "saddle point")):
         H = (Q * np.r_[lowest, np.linspace(1, 2, N - 1)]) @ Q.T / np.outer(units, units)
         H = device((H + H.T) / 2)
-        point = tg.classify_critical_point(H, device(np.zeros(N)), position=device(units))
+        point = tg.classify_critical_point(H, device(np.zeros(N)))  # its lengths are to be found
         assert point.kind == kind
         off = H @ device(0.1 * units)
         point = tg.classify_critical_point(H, off, position=device(units))
