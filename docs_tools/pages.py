@@ -29,7 +29,8 @@ TITLES = {  # of the examples' folders
     "beyond": "Beyond the notes",
 }
 MODULES = (  # in reading order
-    *("core", "ops", "functions", "tensor", "check", "backend", "parameters", "nn", "state"),
+    *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
+    *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
     *("data", "datasets", "optim", "training"),
     *("spectrum", "curvature", "distributed", "graph", "evidence"),
 )

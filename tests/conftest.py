@@ -5,7 +5,7 @@ from chromium import address, browser, tab, violations, window  # noqa: F401, fi
 
 import tinygrad_edu as tg
 
-collect_ignore = ["mutation", "node", "cupy_on_cpu"]  # are run by others
+collect_ignore = ["mutation", "node", "cupy_on_cpu", "users"]  # are run by others
 
 ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_site.py": "opens pages in a browser",
@@ -23,6 +23,14 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[rolling": "takes minutes there",
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[flat_and": "takes minutes there",
     "test_mistakes.py::test_the_page_of_mistakes": "is about a page that shows NumPy's errors",
+    "test_numpy_functions.py::test_numpys_function_has": "has NumPy's arrays in the calls",
+    "test_numpy_functions.py::test_what_is_piecewise": "has NumPy's arrays in the calls",
+    "test_numpy_functions.py::test_what_only_looks": "has NumPy's arrays in the calls",
+    "test_numpy_functions.py::test_what_would_lose": "has NumPy's arrays in the calls",
+    "test_numpy_functions.py::test_options_of_numpys": "has NumPy's arrays in the calls",
+    "test_entry.py::test_what_is_not_real_is_refused_wherever": "is about NumPy's arrays",
+    "test_entry.py::test_a_masked_array_on_the_left": "is about NumPy's arrays",
+    "test_entry.py::test_a_subclass_of_array": "is about NumPy's arrays",
     "test_data.py::test_a_dataset_copies_no_array": "on a GPU, a dataset is a copy",
     "test_spectrum.py::test_it_is_a_linear_operator_for_scipy": "SciPy computes on the host",
     "test_faults.py::test_after_a_fork": "a CUDA context does not survive a fork",
@@ -40,6 +48,8 @@ MISSING = [  # why a test may be left out anywhere: a package, a program or time
     "Debian's package dataset-fashion-mnist is not installed",
     "needs the signals of a POSIX system",
     "needs CuPy",
+    "mypy is not installed",
+    "basedpyright is not installed",
 ]
 SKIPPED = set()  # why tests were left out in this run
 

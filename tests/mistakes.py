@@ -35,8 +35,8 @@ MISTAKES = [
     Mistake(
         "An array where a Tensor was meant", "tg.grad((x * x).sum(), np.ones(2))", "TypeError"
     ),
-    Mistake("NumPy's function on a Tensor", "np.exp(x)", "TypeError"),
-    Mistake("A Tensor as an array, and its history lost", "np.asarray(x)", "TypeError"),
+    Mistake("A function of NumPy that is not recorded", "np.hypot(x, 1)", "TypeError"),
+    Mistake("A Tensor as an array, and its graph lost", "np.asarray(x)", "TypeError"),
     Mistake("Integers that need a gradient", "tg.Tensor([1, 2], requires_grad=True)", "TypeError"),
     Mistake("The dtype in second place", 'tg.Tensor([1.0], "float32")', "TypeError"),
     Mistake(
@@ -105,9 +105,9 @@ MISTAKES = [
         "H = tg.HessianOperator(lambda: (x**3).sum(), [x])\nx.data = x.data + 1\nH @ np.ones(2)",
         "RuntimeError",
     ),
-    Mistake("A backend that is none", 'tg.use("torch")', "ValueError"),
+    Mistake("An unknown backend", 'tg.use("torch")', "ValueError"),
     Mistake(
-        "A formula forgotten",
+        "A VJP forgotten",
         "times = tg.op(lambda g, y, a, b: g * b)(lambda a, b: a * b)\ntimes(x, w)",
         "TypeError",
     ),

@@ -1,4 +1,4 @@
-"""Recording, and the walk back."""
+"""Recording, and the backward pass."""
 
 import asyncio
 import gc
@@ -69,7 +69,7 @@ def test_an_output_is_its_own_gradient():
     assert values(tg.grad(x, x)) == [1]
 
 
-def test_given_rates_weigh_the_outputs():
+def test_given_gradients_weigh_the_outputs():
     x = leaf([1.0, 2.0])
     assert values(tg.grad(x * x, x, [[1.0, 10.0]])) == [[2, 40]]
     assert values(tg.grad(x * x, x, tg.Tensor([1.0, 10.0]))) == [[2, 40]]
@@ -91,7 +91,7 @@ def test_derivatives_of_any_order():
         assert y.item() == expected
 
 
-def test_rates_can_be_differentiated_too():
+def test_given_gradients_can_be_differentiated_too():
     x, v = leaf([1.0, 2.0]), leaf([1.0, 1.0])
     (g,) = tg.grad(x**3, x, v, create_graph=True)  # 3x²v
     assert values(tg.grad(g.sum(), v)) == [[3, 12]]
@@ -120,7 +120,7 @@ def test_only_what_leads_to_an_input_is_computed():
     assert called == ["x"]
 
 
-def test_a_step_that_leads_to_no_input_does_not_end_the_walk():
+def test_a_node_that_leads_to_no_input_does_not_end_the_pass():
     x, w = leaf(3.0), leaf(2.0)
     older = w * w
     assert values(tg.grad((x * x) * older, w)) == [36]
@@ -139,15 +139,15 @@ def test_backward_of_nothing_at_all_is_refused():
         (leaf(np.zeros(0)) * 2).backward()
 
 
-def test_backward_needs_a_record():
+def test_backward_needs_a_graph():
     with pytest.raises(ValueError, match="nothing was recorded.*requires_grad=True"):
         (tg.Tensor(1.0) * 2).backward()
 
 
-@pytest.mark.parametrize("rates", [[1.0, 2.0, 3.0], [1.0], 1.0])
-def test_given_rates_must_fit(rates):
-    with pytest.raises(ValueError, match=r"the rates have shape \(.*\), but the result \(2,\)"):
-        (leaf([1.0, 2.0]) * 2).backward(rates)
+@pytest.mark.parametrize("gradient", [[1.0, 2.0, 3.0], [1.0], 1.0])
+def test_a_given_gradient_must_fit(gradient):
+    with pytest.raises(ValueError, match=r"gradient has shape \(.*\), but the result has.*\(2,\)"):
+        (leaf([1.0, 2.0]) * 2).backward(gradient)
 
 
 def test_grad_takes_tensors_only():
@@ -206,19 +206,19 @@ def test_a_replaced_constant_does_not_matter():
 
 def test_leaves_do_not_share_their_grad():
     a, b = leaf([1.0, 2.0]), leaf([1.0, 2.0])
-    seed = tg.Tensor([1.0, 1.0])
-    (a + b).backward(seed)
+    start = tg.Tensor([1.0, 1.0])
+    (a + b).backward(start)
     assert a.grad.data is not b.grad.data
-    assert a.grad.data is not seed.data
+    assert a.grad.data is not start.data
     (a.reshape(2, 1) + b.reshape(2, 1)).sum().backward()
     for tensor in (a, b):
         tensor.grad.data[...] = 0  # were it a view of one number, this would fail
-    assert seed.numpy().tolist() == [1, 1]
+    assert start.numpy().tolist() == [1, 1]
 
 
 def test_a_grad_is_an_array_of_its_own_and_no_view():
     x = leaf([1.0, 2.0])
-    x.sum().backward()  # its rate is one number, seen twice
+    x.sum().backward()  # its gradient is one number, seen twice
     x.grad.data[0] = 5
     assert x.grad.numpy().tolist() == [5, 1]
 
@@ -292,7 +292,7 @@ def test_integers_and_comparisons_are_not_recorded():
 # Memory
 
 
-def test_a_history_100000_operations_deep_works_and_frees_itself_at_once():
+def test_a_graph_100000_operations_deep_works_and_frees_itself_at_once():
     x = leaf(1.0)
     y = x
     for _ in range(100_000):

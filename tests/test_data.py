@@ -253,6 +253,253 @@ def test_an_impossible_seed_is_refused(seed):
         numbered(5, seed=seed)
 
 
+FROM_A_FILE = [int, np.int64, np.uint8, np.array, lambda number: np.array(number, "uint32")]
+
+
+@pytest.mark.parametrize("kind", FROM_A_FILE, ids=range(len(FROM_A_FILE)))
+def test_settings_are_whole_numbers_of_any_kind_and_read_as_pythons(kind):
+    loader = numbered(5, kind(2), seed=kind(3))
+    loader.epoch = kind(4)
+    settings = loader.batch_size, loader.seed, loader.epoch
+    assert settings == (2, 3, 4)
+    assert {type(setting) for setting in settings} == {int}
+    loader.batch_size, loader.seed, loader.epoch = kind(1), kind(0), kind(0)
+    assert (loader.batch_size, loader.seed, loader.epoch) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("kind", [bool, np.bool_, np.array, int])
+@pytest.mark.parametrize("value", [False, True])
+def test_switches_are_true_or_false_of_any_kind(kind, value):
+    loader = numbered(5, shuffle=kind(value), drop_last=kind(value))
+    assert loader.shuffle is loader.drop_last is value
+    loader.shuffle = loader.drop_last = kind(not value)
+    assert loader.shuffle is loader.drop_last is (not value)
+
+
+IMPOSSIBLE = {
+    "batch_size": [0, -1, 2.5, 2.0, None, "2", True, np.array(0), np.array([2]), np.float64(2)],
+    "seed": [-1, 1.5, "3", True, np.array(-1), np.array(1.0), np.array([1]), [1]],
+    "epoch": [-1, 1.5, None, True, np.array(-1), np.array([1])],
+    "shuffle": [2, -1, None, "no", 0.0, [True], np.array([True])],
+    "drop_last": [2, -1, None, "no", 0.0, [True], np.array([True])],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in IMPOSSIBLE.items() for value in values]
+)
+def test_what_is_impossible_is_refused_whenever_it_is_set_and_changes_nothing(name, value):
+    loader = numbered(5, 2, shuffle=True, seed=3)
+    before = vars(loader).copy()
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        setattr(loader, name, value)
+    assert vars(loader) == before
+    if name != "epoch":
+        with pytest.raises(ValueError, match=f"^{name} must be "):
+            numbered(5, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("batch_size", 3), ("shuffle", False), ("drop_last", True), ("seed", 9), ("epoch", 7)],
+)
+def test_an_epoch_that_has_begun_goes_on_with_what_it_began_with(name, value):
+    one, two = (numbered(10, 4, shuffle=True, seed=3) for _ in range(2))
+    expected = epoch(one)
+    batches = iter(two)
+    seen = [next(batches)[0].numpy().tolist()]
+    setattr(two, name, value)
+    assert seen + [batch.numpy().tolist() for (batch,) in batches] == expected
+    setattr(one, name, value)
+    assert epoch(two) == epoch(one)
+
+
+def test_an_epoch_that_has_begun_keeps_its_dataset():
+    loader = numbered(4, 2)
+    batches = iter(loader)
+    next(batches)
+    loader.dataset = TensorDataset(np.arange(10) + 100)
+    assert [batch.numpy().tolist() for (batch,) in batches] == [[2, 3]]
+    assert epoch(loader)[0] == [100, 101]
+
+
+def test_repr_shows_the_settings():
+    assert repr(numbered(5, 2, seed=3)) == (
+        "DataLoader(5 samples, batch_size=2, shuffle=False, drop_last=False, seed=3)"
+    )
+
+
+# States
+
+
+@each
+@given(loaders, st.integers(0, 3), st.integers(0, 60), st.booleans())
+def test_a_loader_goes_on_from_its_state_with_the_next_batch(options, epochs, batches, by_array):
+    one = numbered(**options)
+    for _ in range(epochs):
+        epoch(one)
+    going_on = iter(one)
+    taken = list(itertools.islice(going_on, batches))
+    state = one.state_dict()
+    rest = [batch.numpy().tolist() for (batch,) in going_on]
+    if by_array:
+        state = {name: np.asarray(value) for name, value in state.items()}  # as in a file
+    two = numbered(**options | {"seed": 99})
+    two.load_state_dict(state)
+    assert two.seed == one.seed
+    if rest or not taken:
+        assert two.epoch == epochs
+        assert epoch(two) == rest
+    assert [epoch(two), epoch(two)] == [epoch(one), epoch(one)]
+    assert two.epoch == one.epoch
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1, 2**63, 2**64, 2**200 + 1])
+def test_a_seed_of_any_size_goes_through_a_file(tmp_path, seed):
+    tg.save(numbered(5, seed=seed).state_dict(), tmp_path / "loader.npz")
+    other = numbered(5)
+    other.load_state_dict(tg.load(tmp_path / "loader.npz"))
+    assert other.seed == seed
+
+
+def test_a_state_goes_on_after_the_same_samples_with_other_batches():
+    one, two = numbered(10, 4, shuffle=True, seed=3), numbered(10, 3)
+    two.shuffle = True
+    next(iter(one))
+    two.load_state_dict(one.state_dict())
+    order = one.order(0).tolist()
+    assert epoch(two) == [order[4:7], order[7:]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"seed": 1, "epoch": 0},
+        {"seed": 1, "epoch": 0, "samples": 0, "lr": 0.1},
+        {"seed": -1, "epoch": 0, "samples": 0},
+        {"seed": 1.5, "epoch": 0, "samples": 0},
+        {"seed": 1, "epoch": -1, "samples": 0},
+        {"seed": 1, "epoch": 0, "samples": 6},
+        {"seed": 1, "epoch": 0, "samples": np.array(2.0)},
+    ],
+    ids=range(8),
+)
+def test_what_is_no_state_of_this_loader_is_refused_and_changes_nothing(wrong):
+    loader = numbered(5, 2, shuffle=True, seed=3)
+    next(iter(loader))
+    before = vars(loader).copy()
+    with pytest.raises(ValueError, match=r"state|must be|samples have come"):
+        loader.load_state_dict(wrong)
+    assert vars(loader) == before
+
+
+# Other datasets
+
+
+class Squares:
+    """Has a length and samples, and that is all."""
+
+    def __init__(self, length, sample):
+        self.length, self.sample, self.asked = length, sample, []
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        return self.sample(index)
+
+
+SAMPLES = {
+    "number": (lambda i: i * i, "int64", ()),
+    "float": (lambda i: i * 0.5, "float64", ()),
+    "array": (lambda i: np.float32([i, -i]), "float32", (2,)),
+    "tensor": (lambda i: tg.Tensor([[float(i)]], requires_grad=True) * 2, "float64", (1, 1)),
+    "0-d array": (lambda i: np.array(i, "uint8"), "uint8", ()),
+}
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_any_dataset_with_a_length_and_samples_is_loaded(kind, shuffle):
+    sample, dtype, shape = SAMPLES[kind]
+    for as_tuple in (False, True):
+        made = (lambda i: (sample(i), i)) if as_tuple else sample
+        dataset = Squares(7, made)
+        loader = DataLoader(dataset, 3, shuffle, seed=0)
+        batches = list(loader)
+        assert all(len(batch) == 1 + as_tuple for batch in batches)
+        assert [len(batch[0]) for batch in batches] == [3, 3, 1]
+        order = loader.order(0).tolist()
+        assert dataset.asked == order
+        assert all(type(index) is int for index in dataset.asked)
+        found = [row.numpy().tolist() for batch in batches for row in batch[0]]
+        assert found == [tg.Tensor(sample(index)).numpy().tolist() for index in order]
+        for x in (batch[0] for batch in batches):
+            assert (x.dtype, x.shape[1:], x.requires_grad) == (dtype, shape, False)
+            assert tg.backend.name_of(x.data) == tg.backend.current()
+
+
+def test_a_list_of_samples_is_a_dataset():
+    samples = [(np.array([1.0, 2.0]), 0), (np.array([3.0, 4.0]), 1)]
+    ((x, labels),) = DataLoader(samples, 2)
+    assert x.numpy().tolist() == [[1, 2], [3, 4]]
+    assert labels.numpy().tolist() == [0, 1]
+
+
+class Doubled(TensorDataset):
+    def __getitem__(self, index):
+        (x,) = super().__getitem__(index)
+        return (x * 2,)
+
+
+class First(TensorDataset):
+    def __len__(self):
+        return 3
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_subclass_that_makes_its_samples_itself_is_asked(shuffle):
+    for (x,) in DataLoader(Doubled(np.arange(7)), 3, shuffle):
+        assert (x.numpy() % 2 == 0).all()
+    samples = [x.numpy().tolist() for (x,) in DataLoader(Doubled(np.arange(7)), 3, shuffle)]
+    assert sorted(itertools.chain(*samples)) == list(range(0, 14, 2))
+    firsts = epoch(DataLoader(First(np.arange(7)), 2, shuffle))
+    assert sorted(itertools.chain(*firsts)) == [0, 1, 2]
+
+
+class Backwards(DataLoader):
+    def order(self, epoch):
+        return np.arange(len(self.dataset))[::-1]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_an_order_of_a_subclass_is_kept_to(shuffle):
+    assert epoch(Backwards(TensorDataset(np.arange(5)), 2, shuffle)) == [[4, 3], [2, 1], [0]]
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [[np.zeros(2), np.zeros(3)], [(1, 2), (1,)], ["a", "b"], [{"x": 1}, {"x": 2}]],
+    ids=["shapes", "numbers of parts", "text", "dictionaries"],
+)
+def test_samples_that_make_no_batch_are_an_error(samples):
+    with pytest.raises((TypeError, ValueError)):
+        list(DataLoader(samples, 2))
+
+
+def test_the_order_goes_to_the_device_once_an_epoch(monkeypatch):
+    moved, move = [], tg.backend.move
+    monkeypatch.setattr(
+        tg.backend, "move", lambda array, name: (moved.append(len(array)), move(array, name))[1]
+    )
+    dataset = TensorDataset(np.arange(9), np.arange(9.0), np.zeros((9, 2)))
+    for _ in DataLoader(dataset, 2, shuffle=True):
+        pass
+    assert moved == [9]
+
+
 # What a batch is
 
 

@@ -1,10 +1,12 @@
 """Real data: the digits of the package, and downloads, from a server on this machine."""
 
+import contextlib
 import gzip
 import hashlib
 import http.server
 import sys
 import threading
+import traceback
 from importlib import resources
 from pathlib import Path
 
@@ -120,7 +122,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append(self.path)
         content = self.server.files.get(self.path)
-        self.send_response(200 if content is not None else 404)
+        if self.server.endless:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                while self.server.sent < 1_000_000_000:
+                    self.server.sent += self.wfile.write(bytes(100_000))
+            return
+        self.send_response(200 if content is not None else 404, self.server.reason)
         self.send_header("Content-Length", str(len(content or b"")))
         self.end_headers()
         self.wfile.write(content or b"")
@@ -140,6 +149,7 @@ def server(tmp_path, monkeypatch):
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         server.requests, server.files = [], {}
+        server.reason, server.endless, server.sent = None, False, 0
         server.cache = tmp_path / "cache" / "tinygrad_edu"
         offer(server, monkeypatch, "MNIST", seed=0)
         yield server
@@ -195,6 +205,35 @@ def test_a_file_that_the_server_lacks_is_an_error(server):
     del server.files[f"/MNIST/{file_name('train-labels')}"]
     with pytest.raises(OSError, match="404"):
         datasets.mnist()
+
+
+def test_a_server_that_does_not_stop_is_stopped_at_the_known_size(server, monkeypatch):
+    source = datasets.MNIST
+    sizes = {part: len(server.files[f"/MNIST/{file_name(part)}"]) for part in PARTS}
+    monkeypatch.setattr(datasets, "MNIST", source._replace(size=sizes))
+    check(datasets.mnist(), made_up(0))
+    (server.cache / "mnist" / file_name("train-labels")).unlink()
+    server.endless = True
+    with pytest.raises(OSError, match="mnist cannot be downloaded: the server sends more bytes"):
+        datasets.mnist()
+    assert not (server.cache / "mnist" / file_name("train-labels")).exists()
+    assert server.sent < sizes["train-labels"] + 10_000_000  # what was on its way
+
+
+@pytest.mark.parametrize("source", [datasets.MNIST, datasets.FASHION_MNIST])
+def test_every_real_file_has_a_checksum_a_size_and_a_safe_way(source):
+    assert source.url.startswith("https://")
+    assert list(source.md5) == list(source.size) == PARTS
+
+
+def test_what_a_server_says_cannot_steer_the_terminal(server):
+    server.reason = "Not\x1b[2J\x07Found\x9b5m"
+    del server.files[f"/MNIST/{file_name('train-images')}"]
+    with pytest.raises(OSError, match="404") as caught:
+        datasets.mnist()
+    text = "".join(traceback.format_exception(caught.value))
+    assert "\\x1b[2J\\x07Found" in text
+    assert all(c.isprintable() or c == "\n" for c in text)
 
 
 def test_a_server_that_is_down_is_an_error(server):

@@ -26,7 +26,7 @@ def boxes(picture):
 
 def test_every_step_and_every_edge_is_there():
     _, y, _ = example()
-    names = [graph.label(step).split()[0] for step in graph.recorded(y)]
+    names = [graph.label(node).split()[0] for node in graph.recorded(y)]
     assert names == ["leaf", "tanh", "multiply"]
     assert graph.dot(y).count(" -> ") == 3
     root = ET.fromstring(graph.svg(y))
@@ -48,15 +48,15 @@ def test_several_tensors_can_be_one_result():
     assert graph.svg(y, [slope, x]) == graph.svg(y, (slope, x)) == graph.svg(y, slope)
 
 
-def test_steps_stand_below_their_operands_and_boxes_do_not_overlap():
+def test_nodes_stand_below_their_operands_and_boxes_do_not_overlap():
     model = tg.nn.Sequential(*(tg.nn.Linear(3, 3, seed) for seed in range(3)))
     loss = model(tg.Tensor([[1.0, 2.0, 3.0]])).sum()
     gradients = tg.grad(loss, model.parameters(), create_graph=True)
-    steps = graph.recorded(loss, gradients)
-    place = dict(zip(steps, boxes(graph.svg(loss, gradients)), strict=True))
-    for step in steps:
-        for parent in step.parents:
-            assert place[parent][1] < place[step][1]
+    nodes = graph.recorded(loss, gradients)
+    place = dict(zip(nodes, boxes(graph.svg(loss, gradients)), strict=True))
+    for node in nodes:
+        for parent in graph.parents(node):
+            assert place[parent][1] < place[node][1]
     corners = sorted((y, x) for x, y, _ in place.values())
     for (row, left), (next_row, right) in itertools.pairwise(corners):
         assert next_row > row or right - left >= graph.WIDTH
@@ -70,9 +70,19 @@ def test_leaves_are_marked_and_dark_colors_are_there():
     assert "penwidth=2" in graph.dot(y)
 
 
-def test_a_deep_history_can_be_drawn():
+def test_a_deep_graph_can_be_drawn():
     x = tg.Tensor(1.0, requires_grad=True)
     y = x
     for _ in range(2000):
         y = -y
     assert len(boxes(graph.svg(y))) == 2001
+
+
+def test_a_drawing_grows_with_the_computation_and_not_with_its_square():
+    def size(steps):
+        w = state = tg.Tensor(0.5, requires_grad=True)
+        for _ in range(steps):
+            state = tg.tanh(state * w)
+        return len(graph.svg(state))
+
+    assert size(800) < 4.5 * size(200)

@@ -98,7 +98,7 @@ def test_a_chapter_runs_to_its_end_from_its_last_button(page, read):
 
 
 def test_the_last_block_shows_what_those_above_have_made(read):
-    chapter = read("source/walk")
+    chapter = read("source/backward")
     chapter.press("Run", 9)
     assert "np.shares_memory(a.grad.data, b.grad.data)\nFalse" in chapter.finish(9)
     assert chapter.output(0).inner_text() == ""
@@ -150,7 +150,7 @@ def test_without_python_the_page_says_so_and_stays_as_it_was(tab, address):
 
 
 def test_from_a_file_there_are_no_buttons(tab):
-    tab.goto((SITE / "source" / "walk" / "index.html").as_uri())
+    tab.goto((SITE / "source" / "backward" / "index.html").as_uri())
     assert tab.locator(".highlight.run").count() > 0
     assert tab.locator(".tools").count() == 0
 
@@ -189,7 +189,7 @@ def test_what_is_changed_above_runs_again(read):
 
 
 def test_an_endless_loop_is_stopped_and_the_page_works_again(read):
-    chapter = read("source/walk")
+    chapter = read("source/backward")
     chapter.press("Run", 0)
     chapter.finish(0)
     chapter.press("Edit", 1)
@@ -203,7 +203,7 @@ def test_an_endless_loop_is_stopped_and_the_page_works_again(read):
 
 
 def test_python_can_be_stopped_while_it_loads(read):
-    chapter = read("source/walk")
+    chapter = read("source/backward")
     chapter.press("Run", 0)
     chapter.press("Stop", 0)
     assert chapter.finish(0) == "Stopped. The next run starts anew."

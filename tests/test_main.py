@@ -1,7 +1,9 @@
 """The main job, `python -m tinygrad_edu`, as its user runs it."""
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +201,103 @@ def test_a_plot_into_no_folder_is_explained_in_one_line(tmp_path):
     assert "epoch" not in output.stdout  # said before training, not after
 
 
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("runs", r"--plot .*runs must end in one of .*\.pdf.*\.png.*\.svg"),
+        ("runs.", "must end in one of"),
+        ("runs.txt", "must end in one of"),
+        ("", "must end in one of"),
+        ("folder.png", r"folder\.png cannot be written"),
+    ],
+)
+def test_a_plot_that_cannot_be_drawn_is_explained_before_training(tmp_path, file, message):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "folder.png").mkdir()
+    output = run("--epochs", 1, "--plot", file and tmp_path / file)
+    assert output.returncode == 1
+    assert output.stdout == ""
+    assert re.fullmatch(rf"python -m tinygrad_edu: .*{message}.*\n", output.stderr)
+
+
+@pytest.mark.parametrize("suffix", [".PNG", ".svg", ".pdf"])
+def test_the_plot_is_the_file_that_is_named(tmp_path, suffix):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"runs.v2{suffix}"
+    output = run("--epochs", 1, "--hidden", 4, "--plot", path)
+    assert f"\nDrawn into {path}.\n" in output.stdout
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@contextlib.contextmanager
+def started(*arguments, **streams):
+    """Start a run and do not wait for it; it ends with the test."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinygrad_edu", *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(HOME), "OMP_NUM_THREADS": "1"},
+        encoding="utf-8",
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs the signals of a POSIX system")
+
+
+@posix
+def test_an_interrupt_ends_it_in_one_line():
+    with started("--epochs", 100_000) as process:
+        while " 1 " not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.stderr.read() == "python -m tinygrad_edu: interrupted\n"
+        assert process.wait(60) == 130
+
+
+@posix
+def test_a_reader_that_goes_away_ends_it_in_one_line():
+    with started("--epochs", 100_000) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        assert said == "python -m tinygrad_edu: nobody reads the output any more\n"
+        assert process.wait(60) == 141
+        process.stdout = None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="not there: a device that is full")
+def test_a_full_disk_ends_it_in_one_line():
+    with open("/dev/full", "w") as full, started("--epochs", 1, stdout=full) as process:
+        said = process.stderr.read()
+        assert re.fullmatch(r"python -m tinygrad_edu: .*No space left on device\n", said)
+        assert process.wait(60) == 1
+
+
+def test_too_little_memory_is_explained_in_one_line():
+    output = run("--hidden", 10**13)
+    assert output.returncode == 1
+    assert re.fullmatch(r"python -m tinygrad_edu: there is not enough memory: .*\n", output.stderr)
+
+
+@posix
+def test_where_a_person_watches_long_work_shows_its_progress():
+    master, slave = os.openpty()
+    shown = b""
+    with started("--epochs", 1, "--hidden", 8, stderr=slave, stdout=subprocess.DEVNULL):
+        os.close(slave)
+        with contextlib.suppress(OSError):  # when the other side has ended
+            while shown.count(b"\r1 products") < 2:
+                shown += os.read(master, 1000)
+    os.close(master)
+    assert shown.startswith(b"\r1 products with the Hessian\r\r2 products with the Hessian\r\r3 ")
+    assert shown.count(b"\r1 products") == 2  # for both runs
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--epochs", 1]])
 def test_an_encoding_without_greek_letters_is_no_obstacle(arguments):
     output = run(*arguments, encoding="cp1252")
@@ -230,7 +329,31 @@ def test_the_comparison_says_who_diverged(loss):
     assert compare(epochs(2.0, loss), epochs(3.0, 2.0)).startswith("SGD diverged.")
 
 
-def test_a_run_that_diverges_says_so():
-    output = run("--epochs", 1, "--lr", 1e30)
-    assert output.returncode == 0
-    assert "\nMomentum diverged: " in output.stdout
+def test_the_comparison_says_where_both_diverged():
+    nan = float("nan")
+    text = compare(epochs(2.0, nan), epochs(2.0, nan))
+    assert text == "Momentum diverged: so did SGD. Try a smaller --lr."
+
+
+def test_the_comparison_of_one_epoch_speaks_of_one_epoch():
+    text = compare(epochs(2.0), epochs(1.0))
+    assert "1 of 1 epoch for" in text
+    assert "\nAfter 1 epoch SGD got" in text
+
+
+@pytest.mark.parametrize("rate", [1e30, 1e300, 1e308])
+def test_a_run_that_diverges_says_so_and_nothing_else(rate):
+    output = run("--epochs", 1, "--lr", rate)
+    assert (output.returncode, output.stderr) == (0, "")
+    assert "\nMomentum diverged: so did SGD." in output.stdout
+    assert "Part of that" not in output.stdout
+
+
+@pytest.mark.parametrize("options", [["--lr", 0], ["--lr", 2, "--epochs", 3]])
+def test_the_longer_step_is_spoken_of_only_where_momentum_is_ahead(options):
+    output = run("--epochs", 1, "--hidden", 8, *options).stdout
+    rows = table(output)
+    half = len(rows) // 2
+    ahead = float(rows[-1][1]) < float(rows[half - 1][1])
+    assert ("Part of that is the longer step" in output) == ahead
+    assert "--lr 0." not in output

@@ -1,5 +1,12 @@
 """Modules: their parameters' names, their values, and states that are taken and put back."""
 
+import re
+from collections import deque, namedtuple
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -70,9 +77,263 @@ def test_the_parameters_of_a_shared_module_come_once():
     assert names(Sequential(layer, ReLU(), layer)) == ["layers.0.weight", "layers.0.bias"]
 
 
-def test_what_requires_no_gradient_is_no_parameter():
+def test_a_parameter_is_a_leaf_tensor_and_the_optimizer_gets_those_that_require_a_gradient():
     module = module_with(mean=tg.Tensor([1.0]), size=3, table=np.zeros(2), w=parameter())
+    assert names(module) == ["mean", "w"]
+    assert [id(leaf) for leaf in module.parameters()] == [id(module.w)]
+
+
+def test_a_result_is_no_parameter():
+    w = parameter()
+    assert names(module_with(w=w, kept=w * 2, list=[w + 1])) == ["w"]
+
+
+class Keeping(Module):
+    """Keeps on itself whatever it sees, and a running mean."""
+
+    def __init__(self):
+        self.layer = Linear(2, 2, seed=0, dtype="float64")
+        self.mean = tg.Tensor(np.zeros(2))
+        self.kept = self.last = None
+
+    def forward(self, x):
+        self.inputs = x
+        self.hidden = self.layer(x)
+        self.detached = self.hidden.detach()
+        self.several = {"x": x, "h": [self.detached]}
+        self.mean = 0.9 * self.mean + 0.1 * self.detached.mean(axis=0)
+        return self.hidden
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_forward_keeps_is_no_parameter_but_a_constant_that_it_replaces_is(recorded):
+    module, x = Keeping(), tg.Tensor(np.ones((5, 2)))
+    before = names(module)
+    for _ in range(2):
+        if recorded:
+            module(x)
+        else:
+            with tg.no_grad():
+                module(x)
+    assert names(module) == before == ["layer.weight", "layer.bias", "mean"]
+    fresh = Keeping()
+    fresh.load_state_dict(module.state_dict())
+    assert fresh.mean.numpy().tolist() == module.mean.numpy().tolist() != [0, 0]
+
+
+def test_what_forward_keeps_before_it_fails_is_no_parameter():
+    class Failing(Module):
+        def forward(self, x):
+            self.inputs = x
+            raise KeyError
+
+    module = Failing()
+    with pytest.raises(KeyError):
+        module(tg.Tensor(1.0))
+    assert names(module) == []
+
+
+def test_a_parameter_that_the_first_call_makes_is_one():
+    class Lazy(Module):
+        def forward(self, x):
+            self.w = tg.Tensor(np.ones(x.shape[-1]), requires_grad=True)
+            return (self.w * x).sum()
+
+    module = Lazy()
+    module(tg.Tensor(np.ones(3)))
     assert names(module) == ["w"]
+
+
+# Where parameters are looked for
+
+
+class Alike(Module):
+    """Says that it equals everything, and has no hash."""
+
+    def __init__(self):
+        self.w = parameter()
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+
+@dataclass
+class Record(Module):
+    w: tg.Tensor
+    inner: Module | None = None
+
+    def forward(self, x):
+        self.seen = x
+        return self.w * x
+
+
+@dataclass(slots=True)
+class Slotted(Module):
+    w: tg.Tensor
+
+
+@dataclass(frozen=True)
+class Frozen(Module):
+    w: tg.Tensor
+
+    def forward(self, x):
+        return self.w * x
+
+
+class Private(Module):
+    __slots__ = ("__w",)
+
+    def __init__(self):
+        self.__w = parameter()
+
+
+class OfTheClass(Module):
+    w = parameter()
+    layers: ClassVar = [Record(parameter())]
+
+
+def in_a_circle():
+    module = module_with(w=parameter(), list=[])
+    module.list.append(module.list)
+    module.child = module_with(parent=module, w=parameter())
+    return module
+
+
+def called(module):
+    module(tg.Tensor(1.0))
+    return module
+
+
+ODD = {
+    "equal to all": (lambda: Sequential(Alike(), Alike()), ["layers.0.w", "layers.1.w"]),
+    "dataclass": (lambda: Record(parameter(), Record(parameter())), ["w", "inner.w"]),
+    "dataclass that was called": (lambda: called(Record(parameter())), ["w"]),
+    "frozen dataclass that was called": (lambda: called(Frozen(parameter())), ["w"]),
+    "slots": (lambda: Slotted(parameter()), ["w"]),
+    "private slots": (Private, ["_Private__w"]),
+    "class attributes": (OfTheClass, ["w", "layers.0.w"]),
+    "deque": (lambda: module_with(d=deque([Record(parameter())])), ["d.0.w"]),
+    "mapping": (lambda: module_with(d=MappingProxyType({"a": parameter()})), ["d.a"]),
+    "named tuple": (lambda: module_with(p=Pair(parameter(), 1)), ["p.0"]),
+    "circle": (in_a_circle, ["w", "child.w"]),
+    "empty containers": (lambda: module_with(a=[], b={}, c=(), w=parameter()), ["w"]),
+    "an optimizer of its own": (
+        lambda: (lambda m: module_with(m=m, opt=tg.SGD(m.parameters(), 0.1)))(Record(parameter())),
+        ["m.w"],
+    ),
+    "a method of a layer that has a name": (
+        lambda: (lambda m: module_with(steps=[m.forward], m=m))(Record(parameter())),
+        ["m.w"],
+    ),
+    "a constant in a function": (
+        lambda: (lambda c: Sequential(lambda x: x - c, Record(parameter())))(tg.Tensor(1.0)),
+        ["layers.1.w"],
+    ),
+    "no memory": (lambda: Sequential(ReLU(), np.tanh, abs, None), []),
+    "a 0-d constant": (lambda: module_with(t=tg.Tensor(3)), ["t"]),
+    "an empty array": (lambda: module_with(t=tg.Tensor(np.zeros((0, 3)))), ["t"]),
+    "a frozen layer": (lambda: module_with(f=tg.Tensor(np.ones(3)), w=parameter()), ["f", "w"]),
+    "strange names": (lambda: module_with(**{"ä": parameter(), "..": parameter()}), ["ä", ".."]),
+}  # fmt: skip
+Pair = namedtuple("Pair", "w n")
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_modules_name_their_parameters_and_go_through_a_file(kind, tmp_path):
+    make, expected = ODD[kind]
+    here, there = make(), make()
+    assert names(here) == expected
+    for number, (_, leaf) in enumerate(here.named_parameters()):
+        leaf.data = np.full_like(leaf.data, number + 2)
+    tg.save(here.state_dict(), tmp_path / "odd.npz")
+    there.load_state_dict(tg.load(tmp_path / "odd.npz"))
+    assert values(there) == values(here)
+    assert list(here.state_dict()) == expected
+
+
+def test_a_tied_parameter_keeps_one_name_and_both_its_uses(tmp_path):
+    def tied():
+        w = tg.Tensor(np.ones((2, 2)), requires_grad=True)
+        return module_with(encoder=module_with(w=w), decoder=module_with(w=w))
+
+    here, there = tied(), tied()
+    here.encoder.w.data = here.encoder.w.data * 3
+    tg.save(here.state_dict(), tmp_path / "tied.npz")
+    there.load_state_dict(tg.load(tmp_path / "tied.npz"))
+    assert names(there) == ["encoder.w"]
+    assert there.encoder.w is there.decoder.w
+    assert there.decoder.w.numpy().tolist() == [[3, 3], [3, 3]]
+
+
+def test_a_frozen_model_is_loaded_from_a_frozen_models_file(tmp_path):
+    here, there = Linear(3, 2, seed=0), Linear(3, 2, seed=1)
+    for leaf in (*here.parameters(), *there.parameters()):
+        leaf.requires_grad = False
+    tg.save(here.state_dict(), tmp_path / "frozen.npz")
+    there.load_state_dict(tg.load(tmp_path / "frozen.npz"))
+    assert values(there) == values(here)
+    assert there.parameters() == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        ({"d": {1: parameter(), "1": parameter()}}, "d.1"),
+        ({"d": {"enc.w": parameter(), "enc": {"w": parameter()}}}, "d.enc.w"),
+        ({"a.b": parameter(), "a": {"b": parameter()}}, "a.b"),
+        ({"l": [tg.Tensor(1.0)], "l.0": tg.Tensor(2.0)}, "l.0"),
+    ],
+)
+def test_two_parameters_of_one_name_are_refused(attributes, name):
+    module = module_with(**attributes)
+    for look in (module.state_dict, module.parameters, lambda: module.load_state_dict({})):
+        with pytest.raises(ValueError, match=f"two parameters have the name '{re.escape(name)}'"):
+            look()
+
+
+class Plain:
+    """Not a Module, although it has a parameter."""
+
+    def __init__(self):
+        self.w = parameter()
+
+    def method(self, x):
+        return self.w * x
+
+
+def frozen():
+    layer = Linear(2, 2)
+    for leaf in layer.parameters():
+        leaf.requires_grad = False
+    return layer
+
+
+HIDING = {
+    "set": lambda: {Linear(2, 2)},
+    "frozen set": lambda: frozenset([Linear(2, 2)]),
+    "set of tuples": lambda: {(Linear(2, 2), 1)},
+    "method": lambda: Linear(2, 2).forward,
+    "method of a frozen layer": lambda: frozen().forward,
+    "partial": lambda: partial(Linear(2, 2)),
+    "argument of a partial": lambda: partial(lambda layer, x: layer(x), Linear(2, 2)),
+    "keyword of a partial": lambda: partial(lambda x, layer: layer(x), layer=Linear(2, 2)),
+    "closure": lambda: (lambda w: lambda x: w * x)(parameter()),
+    "closure over a list": lambda: (lambda ws: lambda x: ws[0] * x)([parameter()]),
+    "plain object": Plain,
+    "method of a plain object": lambda: Plain().method,
+}
+
+
+@pytest.mark.parametrize("kind", HIDING)
+def test_parameters_without_a_name_are_refused_with_the_place(kind):
+    for module, place in (
+        (Sequential(ReLU(), HIDING[kind]()), r"layers\.1"),
+        (module_with(thing=HIDING[kind]()), "thing"),
+    ):
+        with pytest.raises(ValueError, match=rf"^{place} is a .* with parameters inside"):
+            module.state_dict()
 
 
 def test_a_module_without_parameters_has_none():
@@ -190,6 +451,15 @@ def test_a_call_hands_all_inputs_to_forward():
             return a - b
 
     assert Difference()(5, 3) == 2
+
+
+def test_a_call_hands_keywords_to_forward():
+    class Scaled(Module):
+        def forward(self, x, *, factor=1, **others):
+            return x * factor + len(others)
+
+    assert Scaled()(5) == 5
+    assert Scaled()(x=5, factor=3, a=1, b=2) == 17
 
 
 def test_a_module_without_forward_says_so():

@@ -32,22 +32,40 @@ CASES = {
     ],
     "exp": [(ops.exp, [A])],
     "log": [(ops.log, [POSITIVE])],
+    "expm1": [(ops.expm1, [A])],
+    "log1p": [(ops.log1p, [POSITIVE - 0.9])],
+    "logaddexp": [(ops.logaddexp, [A, ROW]), (lambda x: ops.logaddexp(x, 0), [A])],
     "sqrt": [(ops.sqrt, [POSITIVE])],
     "sin": [(ops.sin, [A])],
     "cos": [(ops.cos, [A])],
     "tanh": [(ops.tanh, [A])],
     "sigmoid": [(ops.sigmoid, [A])],
     "abs": [(ops.abs, [APART])],
+    "select": [(lambda x: ops.select(MASK, x * x), [A])],
     "relu": [(lambda x: ops.relu(x) * x, [APART])],
     "where": [(lambda a, b: ops.where(MASK, a * b, b), [A, ROW])],
     "maximum": [(lambda a, b: ops.maximum(a, b) ** 2, [APART, A]), (ops.maximum, [APART, 0.1])],
     "minimum": [(lambda a, b: ops.minimum(a, b) ** 2, [APART, A]), (ops.minimum, [APART, 0.1])],
+    "clip": [
+        (lambda x: ops.clip(x * x, 0.1, 1.5), [APART]),
+        (lambda x: ops.clip(x * x * x, max=0.3), [APART]),
+    ],
     "reshape": [(lambda x: ops.reshape(x * x, (2, -1)), [A])],
     "transpose": [
         (lambda x: ops.transpose(x * x), [A]),
         (lambda x: ops.transpose(x * x, (2, 0, 1)), [RANDOM.normal(size=(2, 3, 2))]),
         (lambda x: ops.transpose(x * x, (-1, 0, -2)), [RANDOM.normal(size=(2, 3, 2))]),
     ],
+    "ravel": [(lambda x: ops.ravel(x * x), [A])],
+    "squeeze": [
+        (lambda x: ops.squeeze(x * x), [RANDOM.normal(size=(1, 3, 1))]),
+        (lambda x: ops.squeeze(x * x, axis=-1), [RANDOM.normal(size=(1, 3, 1))]),
+    ],
+    "expand_dims": [
+        (lambda x: ops.expand_dims(x * x, 1), [A]),
+        (lambda x: ops.expand_dims(x * x, (0, -1)), [A]),
+    ],
+    "swapaxes": [(lambda x: ops.swapaxes(x * x, 0, -1), [RANDOM.normal(size=(2, 3, 2))])],
     "broadcast_to": [(lambda x: ops.broadcast_to(x * x, (2, 3, 4)), [ROW])],
     "astype": [(lambda x: ops.astype(x * x, "float64"), [A])],
     "getitem": [
@@ -84,6 +102,11 @@ CASES = {
         (lambda x: ops.var(x * x, axis=1, ddof=1), [A]),
         (lambda x: ops.var(x * x, axis=(0, 1), keepdims=True), [A]),
     ],
+    "std": [
+        (lambda x: ops.std(x * x), [A]),
+        (lambda x: ops.std(x * x, axis=1, ddof=1), [A]),
+        (lambda x: ops.std(x * x, axis=(0, 1), keepdims=True), [A]),
+    ],
     "max": [
         (lambda x: ops.max(x * x * x), [APART]),
         (lambda x: ops.max(x * x * x, axis=0), [APART]),
@@ -119,9 +142,19 @@ CASES = {
     "softmax": [(functions.softmax, [A]), (lambda x: functions.softmax(x, axis=0), [A])],
     "log_softmax": [(functions.log_softmax, [A]), (lambda x: tg.log_softmax(x, axis=0), [A])],
     "cross_entropy": [(lambda x: functions.cross_entropy(x, LABELS), [A])],
-    "cross_entropy_slope": [(lambda x: functions.cross_entropy_slope(x, LABELS), [A])],
+    "binary_cross_entropy": [
+        (lambda x: functions.binary_cross_entropy(x, MASK.astype(float)), [A]),
+        (lambda x, t: functions.binary_cross_entropy(x, t), [A, POSITIVE / 3]),
+    ],
     "mse_loss": [(functions.mse_loss, [A, B])],
 }
+
+
+def assert_equal(result, expected):
+    """To the last bit on NumPy; CuPy has roundings of its own."""
+    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
+    eps = np.finfo(expected.dtype).eps if tg.backend.current() == "cupy" else 0
+    np.testing.assert_allclose(result.numpy(), expected, rtol=16 * eps, atol=16 * eps)
 
 
 def public(module):
@@ -155,15 +188,13 @@ def test_values_and_dtypes_are_those_of_numpy(name, dtype):
     arrays = [POSITIVE.astype(dtype), A.astype(dtype)][: 1 if name in OF_ONE else 2]
     result = getattr(ops, name)(*map(tg.Tensor, arrays))
     expected = getattr(np, name)(*arrays)
-    assert (result.shape, result.dtype) == (expected.shape, expected.dtype)
-    np.testing.assert_array_equal(result.numpy(), expected)
+    assert_equal(result, expected)
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])
 def test_reductions_take_their_options_by_position(name):
     result = getattr(ops, name)(tg.Tensor(A), 0, True)
-    np.testing.assert_array_equal(result.numpy(), getattr(np, name)(A, axis=0, keepdims=True))
-    assert result.shape == (1, 4)
+    assert_equal(result, getattr(np, name)(A, axis=0, keepdims=True))
     assert ops.var(tg.Tensor(A), 0, 1, True).numpy() == pytest.approx(A.var(0, ddof=1)[None])
 
 
@@ -182,7 +213,10 @@ def test_linear_is_as_wide_as_its_widest_operand(wide):
     x, weight, bias = (array.astype(dtype) for array, dtype in zip((A, B.T, ROW[:3]), dtypes))
     result = tg.linear(tg.Tensor(x), tg.Tensor(weight), tg.Tensor(bias))
     assert result.dtype == "float64"
-    np.testing.assert_array_equal(result.numpy(), x @ weight + bias)
+    if tg.backend.current() == "cupy":  # which multiplies in the dtype of x and weight
+        np.testing.assert_allclose(result.numpy(), x @ weight + bias, rtol=1e-6)
+    else:
+        assert_equal(result, x @ weight + bias)
 
 
 def test_the_sigmoid_of_zero_is_a_half():
@@ -291,11 +325,11 @@ def test_log_softmax_keeps_its_digits_at_large_scores():
         (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor(A)), ValueError, r"one-hot.*argmax"),
         (lambda: tg.cross_entropy(tg.Tensor(A), tg.Tensor(ROW[:3])), TypeError, "float64"),
         (lambda: tg.Tensor(A) @ tg.Tensor(B), ValueError, r"matmul was given.*\(3, 4\)"),
-        (lambda: tg.Tensor(A) + tg.Tensor(ROW[:3]), ValueError, r"\(3,4\) \(3,\)"),
+        (lambda: tg.Tensor(A) + tg.Tensor(ROW[:3]), ValueError, r"\(3, ?4\) \(3,\)"),
         (lambda: tg.Tensor(A).reshape(5, 2), ValueError, r"size 12 into shape \(5, ?2\)"),
         (lambda: tg.Tensor(A)[3], IndexError, "out of bounds"),
-        (lambda: tg.concatenate([tg.Tensor(A), tg.Tensor(ROW)]), ValueError, "dimension"),
-        (lambda: tg.stack([tg.Tensor(A), tg.Tensor(ROW)]), ValueError, "dimension"),
+        (lambda: tg.concatenate([tg.Tensor(A), tg.Tensor(ROW)]), ValueError, r"\(3, 4\).*\(4,\)"),
+        (lambda: tg.stack([tg.Tensor(A), tg.Tensor(ROW)]), ValueError, r"\(3, 4\).*\(4,\)"),
     ],
 )
 def test_errors_say_what_was_given(call, error, message):

@@ -1,5 +1,7 @@
 """Gradient descent and momentum, against hand computations and PyTorch; what they refuse."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 
@@ -246,7 +248,7 @@ def test_a_step_is_not_recorded(optimizer):
     w = leaf(1.0)
     (w * w).backward()
     optimizer([w], lr=1).step()
-    assert w.operation is None
+    assert w.node is None
     assert w.requires_grad
 
 
@@ -443,3 +445,156 @@ def test_a_state_with_an_impossible_setting_is_refused_and_changes_nothing(wrong
     with pytest.raises(ValueError, match="must be"):
         optimizer.load_state_dict(optimizer.state_dict() | {"m.0": np.array(3.0)} | wrong)
     assert (optimizer.lr, optimizer.momentum, optimizer.m[0] is before) == (0.5, 0.9, True)
+
+
+# A subclass's own state
+
+
+class Adam(SGD):
+    """Kingma and Ba (2015), as somebody may write it: with lists and a counter."""
+
+    def __init__(self, params, lr=0.1, betas=(0.9, 0.99)):
+        super().__init__(params, lr)
+        self.betas = betas
+        self.t = 0
+        self.m = [np.zeros_like(param.data) for param in self.params]
+        self.v = [np.zeros_like(param.data) for param in self.params]
+
+    def step(self):
+        self.t += 1
+        (a, b), t = self.betas, self.t
+        for place, param in enumerate(self.params):
+            g = param.grad.data
+            self.m[place] = a * self.m[place] + (1 - a) * g
+            self.v[place] = b * self.v[place] + (1 - b) * g * g
+            m, v = self.m[place] / (1 - a**t), self.v[place] / (1 - b**t)
+            param.data = param.data - self.lr * m / (v**0.5 + 1e-8)
+
+
+class ByName(Adam):
+    """The same, with a dictionary."""
+
+    def __init__(self, params):
+        super().__init__(params)
+        self.slots = {"m": self.m, "v": {str(place): v for place, v in enumerate(self.v)}}
+
+    def step(self):
+        self.v = list(self.slots["v"].values())
+        self.m = self.slots["m"]
+        super().step()
+        self.slots = {"m": self.m, "v": {str(place): v for place, v in enumerate(self.v)}}
+
+
+class InSlots(SGD):
+    """Remembers the last gradients, in slots and in a deque."""
+
+    __slots__ = ("__last", "count")
+
+    def __init__(self, params):
+        super().__init__(params, 0.1)
+        self.__last = deque([np.zeros_like(param.data) for param in self.params], maxlen=2)
+        self.count = np.float32(0)
+
+    def step(self):
+        for place, param in enumerate(self.params):
+            param.data = param.data - self.lr * (param.grad.data + self.__last[place] * self.count)
+            self.__last[place] = param.grad.data
+        self.count = np.float32(self.count + 0.25)
+
+
+class WithTensors(SGD):
+    """Averages the path, as a Tensor, with a step size in a property."""
+
+    def __init__(self, params):
+        super().__init__(params, 0.1)
+        self.mean = tuple(tg.Tensor(param) for param in self.params)
+
+    def step(self):
+        super().step()
+        self.mean = tuple((m * 0.5 + p * 0.5).detach() for m, p in zip(self.mean, self.params))
+        for mean, param in zip(self.mean, self.params):
+            param.data = mean.data
+
+
+@pytest.mark.parametrize("kind", [Adam, ByName, InSlots, WithTensors])
+def test_a_subclass_goes_on_from_a_file_bit_for_bit(tmp_path, kind):
+    def new():
+        params = [leaf([1.0, -2.0]), leaf(3.0)]
+        return params, kind(params)
+
+    def train(params, optimizer):
+        for _ in range(5):
+            optimizer.zero_grad()
+            ((params[0] ** 2).sum() * params[1] + params[1] ** 2).backward()
+            optimizer.step()
+
+    params, optimizer = new()
+    train(params, optimizer)
+    tg.save(optimizer.state_dict(), tmp_path / "optimizer.npz")
+    at = [param.data for param in params]
+    train(params, optimizer)
+
+    others, going_on = new()
+    for param, data in zip(others, at, strict=True):
+        param.data = data
+    going_on.load_state_dict(tg.load(tmp_path / "optimizer.npz"))
+    train(others, going_on)
+    assert [value(param) for param in others] == [value(param) for param in params]
+    restarted, fresh = new()
+    for param, data in zip(restarted, at, strict=True):
+        param.data = data
+    train(restarted, fresh)  # what a lost state would lead to
+    assert [value(param) for param in restarted] != [value(param) for param in params]
+    kinds = {name: type(held) for name, held in vars(optimizer).items()}
+    assert {name: type(held) for name, held in vars(going_on).items()} == kinds
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "text",
+        None,
+        lambda step: 0.1,
+        np.random.default_rng(0),
+        object(),
+        {1, 2},
+        1j,
+        np.array(["a"]),
+        [np.zeros(2), None],
+        {"a": {"b": print}},
+    ],
+    ids=lambda odd: type(odd).__name__,
+)
+def test_what_a_state_cannot_have_is_refused_by_name(odd):
+    optimizer = Adam([leaf(1.0)])
+    optimizer.odd = odd
+    for call in (optimizer.state_dict, lambda: optimizer.load_state_dict({})):
+        with pytest.raises(TypeError, match=r"odd.* is a .*, and a state has only numbers"):
+            call()
+
+
+def test_two_numbers_of_one_name_are_refused():
+    optimizer = SGD([leaf(1.0)], 0.1)
+    optimizer.counts = {1: 1.0, "1": 2.0}
+    with pytest.raises(ValueError, match=r"two numbers of the state have the name 'counts\.1'"):
+        optimizer.state_dict()
+
+
+def test_a_state_that_a_subclass_refuses_changes_nothing():
+    class Careful(Momentum):
+        @property
+        def limit(self):
+            return vars(self)["limit"]
+
+        @limit.setter
+        def limit(self, limit):
+            if limit > 1:
+                raise ValueError("the limit is 1")
+            vars(self)["limit"] = limit
+
+    optimizer = Careful([leaf(1.0)], 0.5)
+    optimizer.limit = 1.0
+    before = optimizer.m
+    with pytest.raises(ValueError, match="the limit is 1"):
+        optimizer.load_state_dict(optimizer.state_dict() | {"lr": 0.1, "limit": 2.0})
+    assert (optimizer.lr, optimizer.limit, optimizer.m is before) == (0.5, 1.0, True)

@@ -120,7 +120,7 @@ def test_excerpts_are_the_source():
     shown = fences.expand('```python source="core.py:Variable.__init__"\n```\n', "page")
     lines = (ROOT / "tinygrad_edu" / "core.py").read_text(encoding="utf-8").splitlines()
     first, last = map(int, re.search(r"lines (\d+)–(\d+)", shown).groups())
-    assert "    def __init__(self, data: Any) -> None:" == lines[first - 1]
+    assert "    def __init__(self, array: Any) -> None:" == lines[first - 1]
     body = shown.splitlines()[1:-1]
     assert body == [line.removeprefix("    ") for line in lines[first - 1 : last]]
     short = fences.expand('```python source="core.py:grad" docstring="no"\n```\n', "page")

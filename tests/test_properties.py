@@ -132,6 +132,12 @@ def choices(draw):
 
 
 @st.composite
+def selections(draw):
+    mask, shape = draw(broadcast(2))
+    return Call([shape], {"mask": device(draw(hnp.arrays(bool, mask)))})
+
+
+@st.composite
 def reductions(draw, shapes=SHAPES, **options):
     shape = draw(shapes)
     axis = st.none() | hnp.valid_tuple_axes(len(shape))
@@ -166,6 +172,25 @@ def permutations(draw):
 
 
 @st.composite
+def clippings(draw):
+    limits = draw(st.sampled_from([(0, 1), (-1, 0.5), (None, 0), (0.25, None)]))
+    return Call([draw(SHAPES)], {"min": limits[0], "max": limits[1]})
+
+
+@st.composite
+def insertions(draw):
+    shape = draw(SHAPES)
+    return Call([shape], {"axis": draw(st.integers(-len(shape) - 1, len(shape)))})
+
+
+@st.composite
+def exchanges(draw):
+    shape = draw(SHAPES.filter(len))
+    axes = st.integers(-len(shape), len(shape) - 1)
+    return Call([shape], {"axis1": draw(axes), "axis2": draw(axes)})
+
+
+@st.composite
 def conversions(draw):
     return Call([draw(SHAPES)], {"dtype": draw(st.sampled_from(DTYPES))})
 
@@ -179,6 +204,12 @@ def repetitions(draw):
     return Call([drawn.input_shapes[0]], {"shape": drawn.result_shape})
 
 
+def in_tuples(parts):
+    """The same index with a tuple, a list or a range in place of each array."""
+    plain = [part.tolist() for part in parts]
+    return tuple(tuple(part) if isinstance(part, list) else part for part in plain)
+
+
 @st.composite
 def indices(draw):
     shape = draw(SHAPES)
@@ -186,6 +217,9 @@ def indices(draw):
     if shape and all(shape):
         kinds.append(hnp.integer_array_indices(shape).map(lambda parts: tuple(map(device, parts))))
         kinds.append(hnp.integer_array_indices(shape[:1]).map(lambda parts: parts[0].tolist()))
+        kinds.append(hnp.integer_array_indices(shape).map(in_tuples))
+        kinds.append(st.integers(0, shape[0]).map(lambda stop: (range(stop),)))
+        kinds.append(hnp.arrays(bool, shape[:1]).map(lambda mask: (mask.tolist(), ...)))
     kinds.append(hnp.arrays(bool, shape).map(device))
     return shape, draw(st.one_of(kinds))
 
@@ -243,6 +277,12 @@ def classifications(draw):
     return Call([(rows, classes)], {"labels": device(draw(labels))})
 
 
+@st.composite
+def binary_classifications(draw):
+    shape = draw(SHAPES)
+    return Call([shape], {"targets": device(draw(hnp.arrays(bool, shape)).astype(int))})
+
+
 # ── The laws ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -260,9 +300,24 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+def numpys(index):
+    """An index as NumPy needs it for `add.at`: with arrays in place of sequences."""
+    if not isinstance(index, tuple):
+        return index
+    sequences = (list, tuple, range)
+    return tuple(
+        np.array(part, int if not len(part) else None) if isinstance(part, sequences) else part
+        for part in index
+    )
+
+
+def taken_by_numpy(x, index):
+    return x[numpys(index)]
+
+
 def scatter(x, index, shape):
     y = np.zeros_like(x, shape=shape)
-    np.add.at(y, index, x)
+    np.add.at(y, numpys(index), x)
     return y
 
 
@@ -284,8 +339,9 @@ def cross_entropy(logits, labels):
     return -np.mean(log_softmax(logits, 1)[np.arange(len(labels)), labels])
 
 
-def cross_entropy_slope(logits, labels):
-    return (softmax(logits, 1) - np.eye(logits.shape[1])[labels]) / len(labels)
+def binary_cross_entropy(logits, targets):
+    signed = np.where(targets, -logits, logits)
+    return np.mean(np.logaddexp(signed, 0))
 
 
 FLOATS = ("float64", "float32", "float16")
@@ -300,6 +356,9 @@ LAWS = {
     "power": Law(operator.pow, two_arrays | with_a_number, positive=True),
     "exp": Law(np.exp, one_array),
     "log": Law(np.log, one_array, positive=True),
+    "expm1": Law(np.expm1, one_array),
+    "log1p": Law(np.log1p, one_array, positive=True),
+    "logaddexp": Law(np.logaddexp, two_arrays | with_a_number),
     "sqrt": Law(np.sqrt, one_array, positive=True),
     "sin": Law(np.sin, one_array),
     "cos": Law(np.cos, one_array),
@@ -307,6 +366,11 @@ LAWS = {
     # uint8 wraps around in −|x|, and booleans have no sign
     "sigmoid": Law(sigmoid, one_array, exact=False),
     "abs": Law(np.abs, one_array),
+    "select": Law(
+        lambda x, mask: np.where(mask, x, 0),
+        selections(),
+        lambda x, mask: ops.select(mask, x),
+    ),
     "relu": Law(lambda x: np.maximum(x, 0), one_array),
     "where": Law(
         lambda a, b, condition: np.where(condition, a, b),
@@ -315,11 +379,16 @@ LAWS = {
     ),
     "maximum": Law(np.maximum, two_arrays | with_a_number),
     "minimum": Law(np.minimum, two_arrays | with_a_number),
+    "clip": Law(lambda x, min, max: np.clip(x, min, max), clippings()),
+    "ravel": Law(np.ravel, one_array),
+    "squeeze": Law(np.squeeze, one_array),
+    "expand_dims": Law(np.expand_dims, insertions()),
+    "swapaxes": Law(np.swapaxes, exchanges()),
     "reshape": Law(lambda x, shape: np.reshape(x, shape), regroupings()),
     "transpose": Law(np.transpose, permutations()),
     "broadcast_to": Law(np.broadcast_to, repetitions()),
     "astype": Law(lambda x, dtype: x.astype(dtype), conversions()),
-    "getitem": Law(lambda x, index: x[index], indices().map(taken), lambda x, index: x[index]),
+    "getitem": Law(taken_by_numpy, indices().map(taken), lambda x, index: x[index]),
     "scatter": Law(
         scatter,
         indices().map(placed),
@@ -342,6 +411,7 @@ LAWS = {
     "sum": Law(np.sum, reductions()),
     "mean": Law(np.mean, reductions()),
     "var": Law(np.var, reductions(ddof=st.sampled_from([0, 0.5, 1]))),
+    "std": Law(np.std, reductions(ddof=st.sampled_from([0, 0.5, 1]))),
     "max": Law(np.max, reductions()),
     "min": Law(np.min, reductions()),
     "matmul": Law(operator.matmul, products),
@@ -354,10 +424,11 @@ LAWS = {
         classifications(),
         lambda logits, labels: functions.cross_entropy(logits, labels),
     ),
-    "cross_entropy_slope": Scores(
-        cross_entropy_slope,
-        classifications(),
-        lambda logits, labels: functions.cross_entropy_slope(logits, labels),
+    "binary_cross_entropy": Scores(
+        binary_cross_entropy,
+        binary_classifications(),
+        lambda logits, targets: functions.binary_cross_entropy(logits, targets),
+        dtypes=FLOATS,
     ),
     "mse_loss": Law(lambda a, b: np.mean((a - b) * (a - b)), alike),
 }
@@ -518,21 +589,21 @@ def test_value_gradients_and_operands(name):
             return
 
         # A gradient has its operand's shape and dtype, recorded or not.
-        seed = device(np.ones(y.shape, y.dtype))
-        before = all_bits([*operands, *parameters.values(), y, seed])
-        plain = tg.grad(y, inputs, seed)
-        recorded = tg.grad(y, inputs, seed, create_graph=True)
+        start = device(np.ones(y.shape, y.dtype))
+        before = all_bits([*operands, *parameters.values(), y, start])
+        plain = tg.grad(y, inputs, start)
+        recorded = tg.grad(y, inputs, start, create_graph=True)
         for x, gradient in zip(inputs, plain):
             assert (gradient.shape, gradient.dtype) == (x.shape, x.dtype)
         assert all_bits(plain) == all_bits(recorded)
-        y.backward(seed)
+        y.backward(start)
         assert all_bits(plain) == all_bits([x.grad for x in inputs])
         ones = [device(np.ones(gradient.shape)) for gradient in recorded]
         for x, second in zip(inputs, tg.grad(recorded, inputs, ones, allow_unused=True)):
             assert second is None or (second.shape, second.dtype) == (x.shape, x.dtype)
 
         # Nothing was written to.
-        assert all_bits([*operands, *parameters.values(), y, seed]) == before
+        assert all_bits([*operands, *parameters.values(), y, start]) == before
         assert all_bits(plain) == all_bits(recorded)
 
     check()
@@ -569,7 +640,7 @@ def test_derivatives_equal_finite_differences(name):
 
 
 @pytest.mark.parametrize("name", ["max", "min"])
-def test_elements_that_tie_share_the_rate(name):
+def test_elements_that_tie_share_the_gradient(name):
     @examples(25)
     @given(reductions(NOT_EMPTY), st.integers(0, 2**32 - 1))
     def check(call, seed):
@@ -585,7 +656,7 @@ def test_elements_that_tie_share_the_rate(name):
 
 
 @pytest.mark.parametrize("name", ["maximum", "minimum"])
-def test_operands_that_tie_share_the_rate(name):
+def test_operands_that_tie_share_the_gradient(name):
     @examples(25)
     @given(broadcast(2), st.integers(0, 2**32 - 1))
     def check(shapes, seed):
@@ -605,7 +676,7 @@ ELEMENTWISE = ["add", "subtract", "multiply", "divide", "power", "maximum", "min
 
 
 def added_up(full, shape):
-    """Add up the rates of an operand that was repeated: each element's, over all its places."""
+    """Add up the gradient of an operand that was repeated: each element's, over all its uses."""
     places = np.broadcast_to(np.arange(np.prod(shape, dtype=int)).reshape(shape), full.shape)
     total = np.bincount(places.ravel(), full.ravel(), minlength=np.prod(shape, dtype=int))
     return total.reshape(shape)
@@ -616,9 +687,9 @@ def check_broadcasting(operation, shapes, random):
     full = np.broadcast_shapes(*shapes)
     leaves = [tg.Tensor(x, requires_grad=True) for x in arrays]
     large = [tg.Tensor(np.broadcast_to(x, full), requires_grad=True) for x in arrays]
-    rates = tg.grad(operation(*leaves).sum(), leaves)
+    gradients = tg.grad(operation(*leaves).sum(), leaves)
     explicit = tg.grad(operation(*(tg.broadcast_to(x, full) for x in leaves)).sum(), leaves)
-    for ours, theirs, whole in zip(rates, explicit, tg.grad(operation(*large).sum(), large)):
+    for ours, theirs, whole in zip(gradients, explicit, tg.grad(operation(*large).sum(), large)):
         expected = added_up(host(whole), ours.shape)
         np.testing.assert_allclose(host(ours), expected, rtol=1e-13)
         np.testing.assert_allclose(host(theirs), expected, rtol=1e-13)

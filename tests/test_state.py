@@ -1,8 +1,13 @@
 """States on disk: what is saved comes back, whole and unexecuted, or an error says why."""
 
 import errno
+import multiprocessing
 import os
 import pickle
+import signal
+import socket
+import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -11,6 +16,8 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.parameters import matched
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs links, pipes and signals")
 
 
 class Payload:
@@ -200,6 +207,148 @@ def test_a_folder_is_not_replaced(tmp_path):
     assert files(tmp_path) == ["folder"]
 
 
+# What is there already
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o444])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, mode):
+    path = saved(tmp_path, {"a": 1})
+    path.chmod(mode)
+    assert stat.S_IMODE(saved(tmp_path, {"a": 2}).stat().st_mode) == mode
+
+
+@posix
+@pytest.mark.parametrize("target", ["there", "not yet there"])
+def test_a_link_is_followed(tmp_path, target):
+    real, link = tmp_path / "runs" / "first.npz", tmp_path / "latest.npz"
+    real.parent.mkdir()
+    if target == "there":
+        tg.save({"a": 1}, real)
+    link.symlink_to(Path("runs") / "first.npz")
+    tg.save({"a": 2}, link)
+    assert link.is_symlink()
+    assert tg.load(real) == tg.load(link) == {"a": 2}
+    assert files(tmp_path) == ["latest.npz", "runs"]
+    assert files(real.parent) == ["first.npz"]
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder", "circle", "to a device"])
+def test_what_is_no_file_is_not_replaced(tmp_path, kind):
+    path = tmp_path / "odd"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as unix:
+            unix.bind(str(path))
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "circle":
+        path.symlink_to(path)
+    elif kind == "to a device":
+        path.symlink_to(os.devnull)
+    else:
+        path = Path(os.devnull)
+    before = path.lstat()
+    with pytest.raises(OSError, match="not a file"):
+        tg.save({"a": 1}, path)
+    assert path.lstat() == before
+    assert Path(os.devnull).is_char_device()
+
+
+@pytest.mark.parametrize("letter", ["s", "η"])
+def test_a_name_as_long_as_the_disk_allows_is_taken(tmp_path, letter):
+    path = tmp_path / (letter * (250 // len(letter.encode())) + ".npz")
+    tg.save({"a": 1}, path)
+    tg.save({"a": 2}, path)
+    assert tg.load(path) == {"a": 2}
+    assert files(tmp_path) == [path.name]
+
+
+def test_a_name_that_is_too_long_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(OSError, match="too long"):
+        tg.save({"a": 1}, tmp_path / ("s" * 300))
+    assert files(tmp_path) == []
+
+
+def test_a_folder_that_allows_no_new_file_is_an_error_that_says_why(tmp_path, monkeypatch):
+    path = saved(tmp_path, {"a": 1})
+
+    def refuse(file, *options):  # as of a folder that is read-only, which root does not mind
+        raise PermissionError(errno.EACCES, "Permission denied", file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", refuse)
+        with pytest.raises(PermissionError) as caught:
+            tg.save({"a": 2}, path)
+    (note,) = caught.value.__notes__
+    assert f"while saving {path}: a new file is written beside it first" in note
+    assert tg.load(path) == {"a": 1}
+
+
+def left_by_a_kill(path):
+    """Make what a save that was killed leaves behind, and return its name."""
+    before = {*files(path.parent)}
+    process = multiprocessing.get_context("spawn").Process(target=killed_save, args=(path,))
+    process.start()
+    process.join()
+    (name,) = {*files(path.parent)} - before
+    return name
+
+
+def killed_save(path):
+    os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+    tg.save({"a": 0}, path)
+
+
+@posix
+def test_the_next_save_removes_what_killed_ones_left_of_the_same_file(tmp_path):
+    path, other = saved(tmp_path, {"a": 1}), tmp_path / "other.npz"
+    left_by_a_kill(path)
+    left_by_a_kill(path)
+    others = left_by_a_kill(other)
+    tg.save({"a": 2}, path)
+    assert files(tmp_path) == sorted([others, "state.npz"])
+    tg.save({"a": 2}, other)
+    assert files(tmp_path) == ["other.npz", "state.npz"]
+
+
+@posix
+def test_a_save_does_not_remove_what_another_is_still_writing(tmp_path, monkeypatch):
+    path = tmp_path / "state.npz"
+    fsync, numbers = os.fsync, iter(range(3))
+
+    def save_in_between(handle):
+        if next(numbers) == 0:
+            tg.save({"a": 2}, path)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", save_in_between)
+    tg.save({"a": 1}, path)
+    assert tg.load(path) == {"a": 1}
+    assert files(tmp_path) == ["state.npz"]
+
+
+@pytest.mark.parametrize("name", [1, None, ("a",), b"a"])
+def test_a_name_that_is_not_a_string_is_refused(tmp_path, name):
+    with pytest.raises(TypeError, match="a name must be a string"):
+        saved(tmp_path, {"a": 1, name: 2})
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\0", "\ud800", "a" * 70_000], ids=range(4))
+def test_a_name_that_a_file_cannot_keep_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="a file cannot keep the name"):
+        saved(tmp_path, {"a": 1, name: 2})
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["", ".npy", "a.npy", "a/b", "..", "ü η", "a" * 60_000, " "])
+def test_any_other_name_comes_back(tmp_path, name):
+    assert tg.load(saved(tmp_path, {"a": 1, name: 2})) == {"a": 1, name: 2}
+
+
 # Loading what is damaged or forged
 
 
@@ -287,6 +436,101 @@ def test_a_pickle_runs_nothing(tmp_path):
     path.write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
     assert refused(path)
     assert files(tmp_path) == ["forged.npz"]
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, a=np.zeros(10_000_000))
+    tracemalloc.start()
+    assert refused(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def forged_header(shape, content=b"", dtype="<f8"):
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    header = header.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        forged_header((10**15,)),
+        forged_header((2**62, 4)),
+        forged_header((-1, -1), bytes(8)),
+        forged_header((2,), bytes(8)),
+        forged_header((1,), bytes(16)),
+        forged_header((1,), bytes(8), "<M8[s]"),
+        forged_header((1,), bytes(16), "<c16"),
+        forged_header((1,), bytes(8), "|O"),
+        b"\x93NUMPY\x03\x00" + forged_header((1,), bytes(8))[8:],
+        b"",
+    ],
+    ids=range(10),
+)
+def test_an_array_that_is_not_as_long_as_it_says_is_refused(tmp_path, content):
+    path = tmp_path / "forged.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", content)
+    assert refused(path)
+
+
+def test_arrays_that_share_their_bytes_are_refused(tmp_path):
+    path = saved(tmp_path, {"a": np.zeros(1000), "b": np.zeros(1000)})
+    with zipfile.ZipFile(path) as archive:
+        first, second = archive.infolist()
+    content = path.read_bytes()
+    entry = content.rindex(b"PK\x01\x02") + 42  # where the directory says that b starts
+    assert int.from_bytes(content[entry : entry + 4], "little") == second.header_offset
+    forged = content[:entry] + first.header_offset.to_bytes(4, "little") + content[entry + 4 :]
+    path.write_bytes(forged)
+    assert refused(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("names", [("a.npy", "a.npy"), ("a.npy", "b"), ("a\0c.npy",)])
+def test_names_that_a_save_does_not_write_are_refused(tmp_path, names):
+    path = saved(tmp_path, {"abc": 1})
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("abc.npy")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name.replace("\0", "?"), content)
+    path.write_bytes(path.read_bytes().replace(b"a?c", b"a\0c"))
+    assert refused(path)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("no room"), OSError(errno.EIO, "bad disk"), KeyboardInterrupt()]
+)
+def test_what_is_not_the_files_fault_is_not_blamed_on_it(tmp_path, monkeypatch, error):
+    path = saved(tmp_path, {"a": 1})
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(np.lib.format, "read_array", fail)
+    with pytest.raises(type(error)) as caught:
+        tg.load(path)
+    assert caught.value is error
+
+
+def test_a_file_of_version_0_1_0_is_loaded(tmp_path):
+    model, optimizer = tg.nn.perceptron(3, 2), tg.Momentum([tg.Tensor(0.0, requires_grad=True)], 1)
+    old = {"layers.0.weight": np.ones((3, 2), "f4"), "layers.0.bias": np.zeros(2, "f4")}
+    moving = {"lr": 0.5, "momentum": 0.25, "nesterov": True, "m.0": np.array(7.0)}
+    for owner, state in ((model, old), (optimizer, moving)):
+        path = tmp_path / "old.npz"
+        with zipfile.ZipFile(path, "w") as archive:  # as version 0.1.0 wrote it
+            for name, value in state.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
+        owner.load_state_dict(tg.load(path))
+    assert model(tg.Tensor(np.ones(3, "f4"))).numpy().tolist() == [3, 3]
+    assert (optimizer.lr, optimizer.momentum, optimizer.nesterov) == (0.5, 0.25, True)
+    assert tg.Tensor(optimizer.m[0]).item() == 7
 
 
 # Matching

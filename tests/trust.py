@@ -31,6 +31,43 @@ class Found(NamedTuple):
 
 FOUND = [
     Found(
+        "A repeated index in a tuple inside a tuple, `x[(0, 0),]`, was counted once.",
+        "test_indexing.py::test_values_and_gradients_are_those_of_numpy[a tuple in a tuple]",
+    ),
+    Found(
+        "Mixed derivatives of `a ** b` were wrong at whole exponents.",
+        "test_special_points.py::test_all_mixed_derivatives_of_a_power[2.0-0.0]",
+    ),
+    Found(
+        "An infinite slope behind a dead unit made every gradient NaN.",
+        "test_special_points.py::test_what_was_not_chosen_receives_zero[relu-float64-inf]",
+    ),
+    Found(
+        "Complex numbers, masked arrays and objects were operands, and were not recorded.",
+        "test_entry.py::test_what_is_not_real_is_refused_wherever_it_enters[x * other-complex]",
+    ),
+    Found(
+        "The slopes of `logsumexp` added up to 2 at 1e8 in float32.",
+        "test_special_points.py::test_the_slopes_of_logsumexp_add_up_to_one_at_any_size"
+        "[logsumexp-float32-x4]",
+    ),
+    Found(
+        "A bias's gradient in float16 stopped at 2048.",
+        "test_special_points.py::test_counts_and_sums_of_gradients_are_right_in_float16[a bias]",
+    ),
+    Found(
+        "A VJP that returned the transpose of a gradient was reshaped without a word.",
+        "test_special_points.py::test_a_vjp_of_another_shape_is_refused[False-<lambda>2]",
+    ),
+    Found(
+        "Threads that shared a leaf lost gradients.",
+        "test_special_points.py::test_threads_that_share_a_leaf_lose_no_gradient",
+    ),
+    Found(
+        "Two generators that overlapped left recording off.",
+        "test_recording.py::test_blocks_that_overlap_leave_recording_on[order0]",
+    ),
+    Found(
         "`log_softmax` lost digits to rounding where all the scores were large.",
         "test_ops.py::test_log_softmax_keeps_its_digits_at_large_scores",
     ),

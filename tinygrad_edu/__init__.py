@@ -3,10 +3,12 @@
 The public names follow in reading order; open the files in the same order.
 """
 
-from tinygrad_edu import backend, datasets, graph, nn, ops
+from typing import Any
+
+from tinygrad_edu import advice, backend, datasets, graph, nn, ops
 from tinygrad_edu.backend import use
 from tinygrad_edu.check import check_grads
-from tinygrad_edu.core import grad, no_grad, op
+from tinygrad_edu.core import grad, op
 from tinygrad_edu.curvature import (
     HessianOperator,
     classify_critical_point,
@@ -16,6 +18,7 @@ from tinygrad_edu.curvature import (
 )
 from tinygrad_edu.data import DataLoader, TensorDataset
 from tinygrad_edu.functions import (
+    binary_cross_entropy,
     cross_entropy,
     log_softmax,
     logsumexp,
@@ -26,30 +29,40 @@ from tinygrad_edu.ops import (
     abs,
     astype,
     broadcast_to,
+    clip,
     concatenate,
     cos,
     exp,
+    expand_dims,
+    expm1,
     linear,
     log,
+    log1p,
+    logaddexp,
     matmul,
     max,
     maximum,
     mean,
     min,
     minimum,
+    ravel,
     relu,
     reshape,
     sigmoid,
     sin,
     sqrt,
+    squeeze,
     stack,
+    std,
     sum,
+    swapaxes,
     tanh,
     transpose,
     var,
     where,
 )
 from tinygrad_edu.optim import SGD, Momentum
+from tinygrad_edu.recording import no_grad
 from tinygrad_edu.spectrum import (
     SpectralDensity,
     extreme_eigenpairs,
@@ -65,11 +78,13 @@ __version__ = "0.1.0"
 __all__ = [  # noqa: RUF022 (in reading order)
     # derivatives: core.py, ops.py, functions.py, tensor.py, check.py
     "Tensor", "grad", "no_grad", "op", "ops", "check_grads",
-    "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs", "relu",
-    "where", "maximum", "minimum",
-    "reshape", "transpose", "broadcast_to", "astype", "concatenate", "stack",
-    "sum", "mean", "var", "max", "min", "matmul",
-    "linear", "logsumexp", "softmax", "log_softmax", "cross_entropy", "mse_loss",
+    "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "sin", "cos", "tanh", "sigmoid",
+    "abs", "relu", "clip", "where", "maximum", "minimum",
+    "reshape", "ravel", "squeeze", "expand_dims", "transpose", "swapaxes", "broadcast_to", "astype",
+    "concatenate", "stack",
+    "sum", "mean", "var", "std", "max", "min", "matmul",
+    "linear", "logsumexp", "softmax", "log_softmax", "cross_entropy",
+    "binary_cross_entropy", "mse_loss",
     # NumPy or CuPy: backend.py
     "backend", "use",
     # networks, data, training: nn.py, state.py, data.py, datasets.py, optim.py, training.py
@@ -83,3 +98,7 @@ __all__ = [  # noqa: RUF022 (in reading order)
     # what was recorded: graph.py
     "graph",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:  # only where there is none
+    raise advice.missing(None, name, "tinygrad_edu", advice.PACKAGE)

@@ -8,11 +8,16 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import io
+import itertools
 import math
+import os
+import signal
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
 
 import tinygrad_edu as tg
 
@@ -22,6 +27,7 @@ DATASETS = {
     "mnist": tg.datasets.mnist,
 }
 TITLES = {"SGD": ":  θ ← θ − ηg", "Momentum": ", λ = {:g}:  m ← λm − ηg,  θ ← θ + m"}
+SIGPIPE = 13  # Windows has no name for it
 CURVATURE_IMAGES = 2000  # of the training data, at most: the Hessian of so many takes seconds
 
 
@@ -60,24 +66,25 @@ def read_arguments() -> argparse.Namespace:
 
 
 def train(
-    model: tg.nn.Module,
+    model: tg.nn.Sequential,
     optimizer: tg.SGD,
     loader: tg.DataLoader,
     test_data: tg.TensorDataset,
     count: int,
 ) -> list[Epoch]:
     """Train a network for so many epochs, and print each as it ends."""
-    print("  epoch   training loss   test accuracy   seconds")
+
+    def loss_of(images: tg.Tensor, labels: tg.Tensor) -> tg.Tensor:
+        return tg.cross_entropy(model(images), labels)
+
+    print("  epoch   training loss   test accuracy   seconds", flush=True)
     epochs = []
+    updates = tg.updates(loss_of, loader, optimizer)
     for number in range(1, count + 1):
         start = time.perf_counter()
         total = tg.Tensor(0.0)
-        for images, labels in loader:
-            loss = tg.cross_entropy(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(labels)
+        for loss, _, labels in itertools.islice(updates, len(loader)):
+            total += loss * len(labels)
         seconds = time.perf_counter() - start
         accuracy = tg.evaluate(model, test_data).accuracy
         epoch = Epoch(total.item() / len(loader.dataset), accuracy, seconds)
@@ -93,29 +100,30 @@ def train(
 def compare(sgd: list[Epoch], momentum: list[Epoch]) -> str:
     """Say in words how the two runs differ."""
     if not math.isfinite(momentum[-1].loss):
-        return (
-            "Momentum diverged: its steps grow up to 1/(1 − λ) times as long. Try a smaller --lr."
-        )
+        alone = math.isfinite(sgd[-1].loss)
+        why = "its steps grow up to 1/(1 − λ) times as long" if alone else "so did SGD"
+        return f"Momentum diverged: {why}. Try a smaller --lr."
     if not math.isfinite(sgd[-1].loss):
         return "SGD diverged. Try a smaller --lr."
     goal, count = sgd[-1].loss, len(sgd)
+    all_epochs = f"{count} epochs" if count > 1 else "1 epoch"
     reached = next((n for n, epoch in enumerate(momentum, 1) if epoch.loss <= goal), None)
     if reached is None:
         first = f"Momentum did not come down to the loss that SGD ended with, {goal:.4f}."
     else:
         first = (
-            f"Momentum needed {reached} of {count} epochs for the loss SGD ended with, {goal:.4f}."
+            f"Momentum needed {reached} of {all_epochs} for the loss SGD ended with, {goal:.4f}."
         )
     return (
-        f"{first}\nAfter {count} epochs SGD got {sgd[-1].accuracy:.1%} of the test images right, "
+        f"{first}\nAfter {all_epochs} SGD got {sgd[-1].accuracy:.1%} of the test images right, "
         f"Momentum {momentum[-1].accuracy:.1%}."
     )
 
 
-def describe(name: str, model: tg.nn.Module, dataset: tg.TensorDataset) -> str:
+def describe(name: str, model: tg.nn.Sequential, dataset: tg.TensorDataset) -> str:
     """Say in words what kind of point a run has stopped at."""
     images, labels = dataset[:CURVATURE_IMAGES]
-    H = tg.HessianOperator(lambda: tg.cross_entropy(model(images), labels), model.parameters())
+    H = WatchedHessian(lambda: tg.cross_entropy(model(images), labels), model.parameters())
     point = tg.classify_critical_point(H, H.gradient)
     if point.kind != "not a critical point":
         verdict = f"This is a critical point: {point.kind}."
@@ -132,7 +140,7 @@ def describe(name: str, model: tg.nn.Module, dataset: tg.TensorDataset) -> str:
 
 def plot(runs: dict[str, list[Epoch]], file: str) -> None:
     """Draw loss and accuracy of the runs over the epochs."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # here, since few runs need it
 
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -149,12 +157,38 @@ def plot(runs: dict[str, list[Epoch]], file: str) -> None:
     print(f"Drawn into {file}.")
 
 
+def check_plot(file: str) -> None:
+    """Raise what would hinder `plot`, before anything is trained."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ImportError('--plot needs Matplotlib: python -m pip install "tinygrad_edu[plot]"')
+    from matplotlib.figure import Figure
+
+    path, suffixes = Path(file).absolute(), Figure().canvas.get_supported_filetypes()
+    if path.suffix.lower()[1:] not in suffixes:
+        raise ValueError(f"--plot {file} must end in one of .{', .'.join(sorted(suffixes))}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder for --plot {file}")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"--plot {file} cannot be written")
+
+
+class WatchedHessian(tg.HessianOperator):
+    """A Hessian that shows, where a person watches, how many products have been taken."""
+
+    products = 0
+
+    def __matmul__(self, v: Any) -> Any:
+        """Return Hv, and count it."""
+        self.products += 1
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(f"\r{self.products} products with the Hessian", end="\r", file=sys.stderr)
+        return super().__matmul__(v)
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Train with both, compare, and look at where they stopped."""
-    if arguments.plot and not Path(arguments.plot).absolute().parent.is_dir():
-        raise FileNotFoundError(f"there is no folder for --plot {arguments.plot}")
-    if arguments.plot and importlib.util.find_spec("matplotlib") is None:
-        raise ImportError('--plot needs Matplotlib: python -m pip install "tinygrad_edu[plot]"')
+    if arguments.plot is not None:
+        check_plot(arguments.plot)
     train_data, test_data = DATASETS[arguments.dataset]()
     inputs = train_data.arrays[0].shape[1]
     models = {
@@ -178,19 +212,20 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"{name}, η = {arguments.lr:g}" + TITLES[name].format(arguments.momentum))
         runs[name] = train(model, optimizers[name], loaders[name], test_data, arguments.epochs)
     print(compare(runs["SGD"], runs["Momentum"]))
-    if arguments.momentum and all(math.isfinite(epochs[-1].loss) for epochs in runs.values()):
-        longer = 1 / (1 - arguments.momentum)
+    longer = 1 / (1 - arguments.momentum)
+    ahead = runs["Momentum"][-1].loss < runs["SGD"][-1].loss  # and neither has diverged
+    if arguments.momentum and ahead and math.isfinite(runs["SGD"][-1].loss):
         print(
             f"Part of that is the longer step: down a steady slope Momentum's grows {longer:.3g} "
             "times as long.\n"
             f"To see the rest, look at what SGD does with --lr {arguments.lr * longer:.3g}."
         )
-    if arguments.plot:
+    if arguments.plot is not None:
         plot(runs, arguments.plot)
-    print()
+    print(flush=True)
     for name, epochs in runs.items():
         if math.isfinite(epochs[-1].loss):
-            print(describe(name, models[name], train_data))
+            print(describe(name, models[name], train_data), flush=True)
 
 
 def main() -> None:
@@ -200,10 +235,27 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # some terminals have no Greek letters
     arguments = read_arguments()
     try:
-        with tg.use(arguments.backend):
+        with tg.use(arguments.backend), np.errstate(all="ignore"):  # `compare` says what diverged
             run(arguments)
+        print(end="", flush=True)
+    except KeyboardInterrupt:
+        end("interrupted", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        end("nobody reads the output any more", 128 + SIGPIPE)
+    except MemoryError as error:
+        end(f"there is not enough memory: {error}", 1)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        sys.exit(f"python -m tinygrad_edu: {error}")
+        end(str(error), 1)
+
+
+def end(why: str, status: int) -> NoReturn:
+    """Say why in one line, and end with an exit status as a shell expects it."""
+    try:
+        print(end="", flush=True)
+    except OSError:  # Python would try once more, and fail with words of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(f"python -m tinygrad_edu: {' '.join(why.split())}", file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -136,12 +137,24 @@ def describe(value: Any) -> str:
     return f"{value.dtype} {value.shape}" + (" on cupy" if name_of(value) == "cupy" else "")
 
 
-def explain(error: Exception, name: str, values: Sequence[Any]) -> None:
-    """Add to an exception what an operation was given, and say so if it was on both backends."""
+def explain(error: Exception, name: str, values: Sequence[Any]) -> NoReturn:
+    """Raise an exception again, with what an operation was given, and if it was on two backends."""
     given = f"{name} was given: {', '.join(map(describe, values))}"
-    if len({name_of(value) for value in values if getattr(value, "ndim", 0)}) > 1:
+    if len({name_of(value) for value in values if is_array(value)}) > 1:
         raise TypeError(f"{given}; bring them together with tensor.to(backend)") from error
     error.add_note(given)
+    raise error
+
+
+def holds_device_arrays(data: Any) -> bool:
+    """Tell whether this is a list with CuPy arrays in it, at any depth.
+
+    >>> holds_device_arrays([[1.0], [2.0]])
+    False
+    """
+    if "cupy" not in sys.modules or not isinstance(data, list):
+        return False
+    return any(name_of(item) == "cupy" or holds_device_arrays(item) for item in data)
 
 
 def asarray(data: Any, dtype: Any = None) -> Array:
@@ -159,7 +172,11 @@ def asarray(data: Any, dtype: Any = None) -> Array:
         on_gpu = data.__dlpack_device__()[0] == 2  # kDLCUDA in DLPack's table of devices
         data = _module("cupy" if on_gpu else "numpy").from_dlpack(data)
         return asarray(data, dtype)
-    return _module(_current).asarray(data, dtype=dtype)
+    if holds_device_arrays(data):
+        return asarray(sys.modules["cupy"].stack([asarray(item) for item in data]), dtype)
+    array = np.asarray(data, dtype)
+    # What is no number (text, objects) cannot go to a GPU, and is for the caller to refuse.
+    return move(array, _current) if array.dtype.kind in "fiubc" else array
 
 
 def move(array: Array, name: str) -> Array:
@@ -170,5 +187,4 @@ def move(array: Array, name: str) -> Array:
     """
     if name_of(array) == name:
         return array
-    module = _module(name)
-    return array.get() if name == "numpy" else module.asarray(array)
+    return array.get() if name == "numpy" else _module(name).asarray(array)

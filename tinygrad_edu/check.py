@@ -62,14 +62,14 @@ def check_grads(f: Callable[..., Any], inputs: Any, order: int = 2) -> None:
     for derivative in range(1, order + 1):
         number = _weighted_sum(f, points, generator)
         slopes = _gradient(number)
-        found = slopes(*_leaves(points)).numpy()
+        values = slopes(*_leaves(points)).numpy()
         expected = np.array(_differences(number, points))
         rounding = ROUNDING * abs(number(*_leaves(points)).item())
         start = 0
         for place, x in enumerate(points):
             part = slice(start, start := start + x.size)
             tolerance = TOLERANCE * np.max(np.abs(expected[part]), initial=1) + rounding
-            for index, slope, difference in zip(np.ndindex(x.shape), found[part], expected[part]):
+            for index, slope, difference in zip(np.ndindex(x.shape), values[part], expected[part]):
                 if not abs(slope - difference) <= tolerance:  # also where one is NaN
                     raise AssertionError(
                         f"derivative {derivative} of {name} with respect to inputs[{place}]"

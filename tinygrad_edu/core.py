@@ -1,106 +1,124 @@
 """Reverse-mode automatic differentiation, to any order: the whole idea in one file.
 
-Take L = x·x + x at x = 3. Python computes it in two steps, and each step is recorded as it runs:
+Take L = x·x + x at x = 3. Python computes it by two operations, and each is recorded as it runs:
 
     p = multiply(x, x)        # 9
     L = add(p, x)             # 12
 
-To find dL/dx, walk back from L. At each step ask one question: *if L changes at the rate g with the
-step's result, at what rate does it change with each operand?* The answer is one short formula per
-operand, the step's **vector–Jacobian product (VJP)**:
+The record is the **computational graph**. Each operation that ran is a *node* of it, and knows its
+operands. To find dL/dx, go through the nodes backward, from L to x: the **backward pass**. At each
+node ask one question: *given the gradient g of L with respect to the node's result, what is the
+gradient of L with respect to each operand?* The answer is one short formula per operand, its
+**vector–Jacobian product (VJP)**:
 
     add(a, b)                 g          for a,    g          for b
     multiply(a, b)            g * b      for a,    g * a      for b
 
-Start with dL/dL = 1. The step `add` passes 1 to p and 1 to x. The step `multiply` turns p's 1 into
+Start with dL/dL = 1. The node `add` passes 1 to p and 1 to x. The node `multiply` turns p's 1 into
 1·3 for its first operand and 1·3 for its second, and both are x. So x receives 1 + 3 + 3 = 7, which
-is 2x + 1. Nothing else happens below: *record; walk back; multiply along each path by the chain
-rule; add where paths meet.*
+is 2x + 1. Nothing else happens below: *record; go back; multiply along each path by the chain rule;
+add where paths meet.*
 
-(Why the name? For arrays, g has the shape of the step's result. The step's derivative with respect
-to an operand is a matrix, the Jacobian J, and the formula gives gᵀJ without ever building J.)
+(Why the name? For arrays, g has the shape of the node's result. The result's derivative with
+respect to an operand is a matrix, the Jacobian J, and the VJP gives gᵀJ without ever building J.)
 
-First comes the recording (`Variable`, `op`, `no_grad`), then the walk (`grad`, `backward`). The
-formulas are in `ops.py`. `tensor.py` makes a Variable look like a NumPy array: there `x * x` calls
-`multiply(x, x)`. That is the Tensor you use.
+First comes the graph (`Operation`, `Node`, `Variable`, `op`), then the backward pass (`grad`,
+`backward`). The operations and their VJPs are in `ops.py`. What is refused, and what is made an
+array on the way in, is in `refusals.py` and `entry.py`; `no_grad` is in `recording.py`.
 """
 
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextvars import ContextVar
-from typing import Any, NamedTuple, TypeVar
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 import numpy as np
+from numpy import ndarray
 
-from tinygrad_edu import backend
+from tinygrad_edu import backend, entry, refusals
+from tinygrad_edu.entry import ARRAYS, FLOATING, PLAIN, REAL
+from tinygrad_edu.recording import paused, recorded, recording
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
+
+P = ParamSpec("P")  # what a function takes
+VJP = Callable[..., Any] | None  # from (g, y, *operands, **options) to an operand's gradient
 
 
-# ── Recording ────────────────────────────────────────────────────────────────────────────────────
+# ── The computational graph ──────────────────────────────────────────────────────────────────────
 
 
 class Operation(NamedTuple):
-    """What is known of an operation: its name and its VJPs, one per operand (None: constant)."""
+    """A differentiable function: its name, and a VJP for each operand (None: constant)."""
 
     name: str
-    vjps: tuple[Callable[..., Any] | None, ...]
+    vjps: tuple[VJP, ...]
+    linear: bool = False  # then the VJPs need nothing but g
+
+
+class Node:
+    """A node of the computational graph: y = operation(*operands, **options), as it ran.
+
+    A node knows its operands; nothing knows the nodes made from it. So there are no reference
+    cycles, and a graph is freed the moment its last result is dropped.
+    """
+
+    __slots__ = ("operation", "operands", "parents", "options", "values", "number")
+    operation: Operation
+    operands: Sequence[Any]  # Variables that require a gradient; arrays and numbers that do not
+    parents: "Sequence[Variable]"  # those Variables alone
+    options: dict[str, Any]
+    values: Sequence[Any]  # y and the operands as plain arrays, as they were: what the VJPs take
+    number: int  # 1, 2, 3, … in the order of running, so a result comes after its operands
 
 
 class Variable:
-    """An array that remembers how it was made.
+    """An array and the node it came from: what the backward pass needs of a Tensor.
 
-    A Variable knows its operands; nothing knows the results made from it. So there are no reference
-    cycles, and a history is freed the moment its last result is dropped. Variables are told apart
+    A Tensor adds operators, methods, and checks of what is assigned to it. Variables are told apart
     by identity, so they can be the keys of a dictionary.
 
     Attributes
     ----------
-    data : array
-        The value. You may put a new array here, but never write into the old one: the results made
-        from it still need it.
+    array : array
+        The value. It may be replaced by a new array, but never written into: the nodes made from
+        it still need it.
     requires_grad : bool
         Whether what is made from this Variable is recorded.
-    grad : Variable or None
+    gradient : Variable or None
         Where `backward` adds up the gradient, if this is a leaf.
-    operation : Operation or None
-        The operation that made it; None for a *leaf*, where the walk back ends.
+    node : Node or None
+        The node that it is the result of; None for a *leaf*, where the backward pass ends.
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "requires_grad",
-                 "operation", "operands", "parents", "parameters", "saved", "birth")  # fmt: skip
-    # The history of y = operation(*operands, **parameters):
-    operands: Sequence[Any]  # Variables that require a gradient; arrays and numbers that do not
-    parameters: dict[str, Any]
-    saved: Sequence[Any]  # y and the operands as plain arrays, as they were: what the VJPs take
+    __slots__ = ("__weakref__", "array", "requires_grad", "gradient", "node")
 
-    def __init__(self, data: Any) -> None:
-        self.data = data
+    def __init__(self, array: Any) -> None:
+        self.array = array
         self.requires_grad = False
-        self.grad: Any = None
-        self.operation: Operation | None = None
-        self.parents: Sequence[Variable] = ()  # the Variables among the operands
-        self.birth = 0  # of a step, its serial number: 1 for the first one recorded, 2, 3, …
+        self.gradient: Any = None
+        self.node: Node | None = None
 
 
-_births = itertools.count(1)
-_recording = ContextVar("recording", default=True)  # each thread and each async task has its own
+_numbers = itertools.count(1)
 
 
-def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
+def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
     """Make a function of arrays differentiable, given one VJP for each of its operands.
 
     The function then takes Tensors as well: *arrays in, array out; a Tensor among the operands, a
-    recorded Tensor out.* Tensors are given by position.
+    recorded Tensor out.* (Its type speaks of Tensors, for editors; of bare arrays it makes arrays.)
+    Tensors are given by position; lists become arrays.
 
-    A VJP is called as `vjp(g, y, ...)`: with the rate g, the result y, and then everything that the
-    function was called with (so repeat the function's defaults). It returns the operand's rate.
-    Write it with the operations of this package, with operators and with methods of arrays, and
-    the one formula serves twice: on arrays it is the fast backward pass, and on Tensors it is
-    recorded in its turn, so that it can be differentiated again. It need not undo broadcasting or a
-    change of dtype: the walk does so for all of them.
+    A VJP is called as `vjp(g, y, ...)`: with the gradient g with respect to the result y, then y,
+    and then everything that the function was called with (so repeat the function's defaults). It
+    returns the gradient with respect to its operand. Write it with the operations of this package,
+    with operators and with methods of arrays, and one formula serves twice: on arrays it is the
+    fast backward pass, and on Tensors it is recorded in its turn, so that it can be differentiated
+    again. It need not undo broadcasting or a change of dtype: the backward pass does so for all.
 
     Parameters
     ----------
@@ -108,6 +126,14 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
         One for each leading positional argument; None for one without a derivative. Without any,
         the function is piecewise constant, and its result is not recorded. Neither is a result of
         integers or booleans.
+    linear : bool
+        The function is linear in all its operands together, so the VJPs are called as `vjp(g)`.
+
+    Raises
+    ------
+    TypeError
+        If a VJP is not callable. The function itself raises it when an operand, or what it returns,
+        is not made of real numbers.
 
     Examples
     --------
@@ -122,81 +148,108 @@ def op(*vjps: Callable[..., Any] | None) -> Callable[[Function], Function]:
     >>> tg.grad(slope, x)  # 6x
     (Tensor(12., dtype=float64),)
     """
+    # Without VJPs, every positional argument is an operand, and none has a derivative.
+    of_operands = vjps or itertools.repeat(None)
 
-    def decorate(function: Function) -> Function:
-        operation = Operation(function.__name__.lstrip("_"), vjps)
+    def decorate(function: Callable[P, Any]) -> "Callable[P, Tensor]":
+        refusals.what_cannot_be_decorated(function, vjps)
+        name = getattr(function, "__name__", type(function).__name__).strip("_")
+        operation = Operation(name, vjps, linear)
 
         @functools.wraps(function)
-        def apply(*operands: Any, **parameters: Any) -> Any:
-            kind, values, history, parents = None, [], [], []  # kind: the class of the result
-            for operand in operands:
+        def apply(*arguments: Any, **options: Any) -> Any:
+            # Take the operands apart: arrays to compute with, Variables for the graph.
+            kind, values, operands, parents = None, [], [], []  # kind: Tensor, or None for arrays
+            for operand, vjp in zip(arguments, of_operands):
                 value = operand
                 if isinstance(operand, Variable):
-                    kind, value = type(operand), operand.data
-                    if operand.requires_grad:
+                    kind, value = type(operand), operand.array
+                    if operand.requires_grad and vjp is not None:
                         parents.append(operand)
                     else:
-                        operand = value  # a constant: its array is all that matters
+                        operand = value  # a constant: only its array matters
+                elif type(operand) is ndarray:
+                    if operand.dtype.char not in REAL:
+                        entry.operand(operand, name)  # which refuses it
+                elif type(operand) not in PLAIN:
+                    value = operand = as_operand(operand, name)
                 values.append(value)
-                history.append(operand)
-            # A Tensor that no formula belongs to would silently get no rate.
-            others = [*history[len(vjps) :], *parameters.values()]
-            if others and vjps and any(isinstance(other, Variable) for other in others):
-                raise TypeError(f"{operation.name} was given a Tensor that it has no VJP for")
-            try:
-                value = function(*values, **parameters)
-            except Exception as error:
-                backend.explain(error, operation.name, values)
-                raise
-            if kind is None:
-                return value
+                operands.append(operand)
+            if options or len(arguments) > len(values):
+                others = [_constant(other, name) for other in arguments[len(values) :]]
+                options = {option: _constant(other, name) for option, other in options.items()}
+                values += others
+                operands += others
 
-            result = _wrap(kind, value)
-            if parents and vjps and value.dtype.kind == "f" and _recording.get():
+            # Compute.
+            try:
+                value = function(*values, **options)
+                if kind is None:  # arrays in, array out
+                    return value
+                if type(value) is not ndarray or value.dtype.char not in REAL:
+                    value = entry.result(value, f"{name} must return")
+            except Exception as error:
+                backend.explain(error, name, values)
+
+            # Record.
+            result = kind.__new__(kind)
+            result.array = value
+            result.gradient = None
+            result.requires_grad = False
+            result.node = None
+            # `paused` is nearly always empty, and looking there is faster than a call.
+            if parents and value.dtype.char in FLOATING and (not paused.get() or recording()):
                 result.requires_grad = True
-                result.operation = operation
-                result.operands = history
-                result.parents = parents
-                result.parameters = parameters
-                result.saved = [result.data, *values]
-                result.birth = next(_births)
+                result.node = node = Node()
+                node.operation = operation
+                node.operands = operands
+                node.parents = parents
+                node.options = options
+                node.values = [value, *values]
+                node.number = next(_numbers)
             return result
 
-        return apply  # type: ignore[return-value]
+        return apply
 
     return decorate
 
 
-def _wrap(kind: type[Variable], data: Any) -> Any:
+def unwrapped(value: Any) -> Any:
+    """Take the arrays out of Variables, also out of those in lists.
+
+    >>> unwrapped([Variable(1.0), [Variable(2.0), 3.0]])
+    [1.0, [2.0, 3.0]]
+    """
+    nested = (Variable, list, tuple)
+    if isinstance(value, list | tuple) and any(isinstance(item, nested) for item in value):
+        refusals.lost_in_a_list(value)
+        return [unwrapped(item) for item in value]
+    return value.array if isinstance(value, Variable) else value
+
+
+def as_operand(value: Any, name: str) -> Any:
+    """Make an operand of this operation an array or a number, unless it is a Variable.
+
+    >>> as_operand([1, 2], "multiply")
+    array([1, 2])
+    """
+    return value if isinstance(value, Variable) else entry.operand(unwrapped(value), name)
+
+
+def _constant(value: Any, name: str) -> Any:
+    """Take the array out of an argument that has no VJP, such as an option."""
+    refusals.lost_without_vjp(value, name)
+    return value.array if isinstance(value, Variable) else value
+
+
+def wrap(kind: type[Variable], array: Any) -> Any:
+    """Make a Variable of this class of an array, without the checks of its constructor."""
     variable = kind.__new__(kind)
-    # NumPy turns 0-d results into scalars, which are not arrays.
-    Variable.__init__(variable, np.asarray(data) if isinstance(data, np.generic) else data)
+    Variable.__init__(variable, np.asarray(array) if isinstance(array, np.generic) else array)
     return variable
 
 
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside a `with` block, or inside the function that this decorates.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> x = tg.Tensor(3.0, requires_grad=True)
-    >>> with tg.no_grad():
-    ...     y = x * x
-    >>> y.requires_grad
-    False
-    """
-    token = _recording.set(False)
-    try:
-        yield
-    finally:
-        # Where another task closes a generator, the switch is the other task's: leave it alone.
-        with contextlib.suppress(ValueError):
-            _recording.reset(token)
-
-
-# ── The walk back ────────────────────────────────────────────────────────────────────────────────
+# ── The backward pass ────────────────────────────────────────────────────────────────────────────
 
 
 def grad(
@@ -215,9 +268,10 @@ def grad(
     inputs : Tensor or sequence of Tensors
         With respect to what; leaves or intermediate results.
     grad_outputs : Tensor, array or sequence of these, optional
-        For each output, the rates g to start from, in its shape. Not needed for single numbers.
+        For each output, the gradient g to start from, in its shape. Not needed for single numbers.
     create_graph : bool
-        Record the walk itself, so that the gradients can be differentiated again.
+        Record the backward pass itself, also inside `no_grad`, so that the gradients can be
+        differentiated again.
     allow_unused : bool
         Return None for an input that no output was made from, where otherwise it is an error.
 
@@ -248,30 +302,26 @@ def grad(
     >>> tg.grad(g.sum(), x)  # 6x
     (Tensor([ 6., 12.], dtype=float64),)
     """
-    outputs, inputs = _listed(outputs, "outputs"), _listed(inputs, "inputs")
-    if not isinstance(grad_outputs, list | tuple):
-        grad_outputs = [grad_outputs] * len(outputs)
-    if len(grad_outputs) != len(outputs):
-        raise ValueError(f"{len(outputs)} outputs, but {len(grad_outputs)} grad_outputs for them")
-    rates: dict[Variable, Any] = {}
-    for output, gradient in zip(outputs, grad_outputs):
-        # A constant output is an error, in `_seed`, unless None is welcome.
-        if output.requires_grad or not allow_unused:
-            seed = _seed(output, gradient)
-            rate = seed if create_graph else seed.data
-            rates[output] = rates[output] + rate if output in rates else rate
-    _walk(rates, inputs, create_graph)
-
-    unused = [place for place, variable in enumerate(inputs) if variable not in rates]
+    outputs = refusals.others_than(Variable, outputs, "outputs")
+    inputs = refusals.others_than(Variable, inputs, "inputs")
+    grad_outputs = refusals.another_length(grad_outputs, len(outputs))
+    with recorded() if create_graph else contextlib.nullcontext():
+        gradients: dict[Variable, Any] = {}
+        for output, gradient in zip(outputs, grad_outputs):
+            # A constant output is an error, unless None is welcome.
+            if output.requires_grad or not allow_unused:
+                start = _initial_gradient(output, gradient)
+                g = start if create_graph else start.array
+                gradients[output] = gradients[output] + g if output in gradients else g
+        _backpropagate(gradients, inputs, create_graph)
+    unused = [index for index, variable in enumerate(inputs) if variable not in gradients]
     if unused and not allow_unused:
-        raise ValueError(
-            f"inputs{unused} have requires_grad=False, or no output was made from them: leave them "
-            "out, or say allow_unused=True to get None for them"
-        )
-    gradients = [rates.get(variable) for variable in inputs]
-    if not create_graph:
-        gradients = [g if g is None else _wrap(type(outputs[0]), g) for g in gradients]
-    return tuple(gradients)
+        refusals.unused_inputs(unused)
+    kind, results = type(outputs[0]), map(gradients.get, inputs)
+    return tuple([g if g is None or isinstance(g, Variable) else wrap(kind, g) for g in results])
+
+
+_adding = threading.RLock()  # threads may share a leaf
 
 
 def backward(output: Variable, gradient: Any = None) -> None:
@@ -279,113 +329,127 @@ def backward(output: Variable, gradient: Any = None) -> None:
 
     This is `Tensor.backward`, where the parameters and the errors are listed.
     """
-    rates: dict[Variable, Any] = {output: _seed(output, gradient).data.copy()}
-    _walk(rates, inputs=None, create_graph=False)
-    totals: dict[int, tuple[Variable, Any]] = {}
-    for leaf, total in rates.items():
-        if leaf.grad is not None:
-            total = leaf.grad.data + total
-        elif total.base is not None or id(total) in totals:
-            total = total.copy()  # a leaf owns its grad: it is no view, and no other leaf's
-        totals[id(total)] = leaf, total
-    for leaf, total in totals.values():
-        leaf.grad = _wrap(type(leaf), total)
+    gradients: dict[Variable, Any] = {output: _initial_gradient(output, gradient).array.copy()}
+    _backpropagate(gradients, inputs=None, create_graph=False)
+    totals: dict[int, tuple[Variable, Any]] = {}  # of each leaf, by the identity of the array
+    with _adding:
+        for leaf, total in gradients.items():
+            if leaf.gradient is not None:
+                total = leaf.gradient.array + total
+            elif total.base is not None or id(total) in totals:
+                total = total.copy()  # a leaf owns its grad: it is no view, and no other leaf's
+            totals[id(total)] = leaf, total
+        for leaf, total in totals.values():
+            leaf.gradient = wrap(type(leaf), total)
 
 
-def _walk(rates: dict[Variable, Any], inputs: list[Variable] | None, create_graph: bool) -> None:
-    """Walk back from the outputs, whose rates are given, until `rates` has those of the inputs.
+def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bool) -> None:
+    """Go back from the outputs, whose gradients are given, until the inputs have theirs, too.
 
-    Without inputs, these are all the leaves. With `create_graph` the rates and the arguments of the
-    VJPs are Variables, so that the walk is recorded in its turn; otherwise they are plain arrays.
+    Without inputs, these are all the leaves. With `create_graph` the gradients and the arguments of
+    the VJPs are Variables, so that the pass is recorded in its turn; otherwise, plain arrays.
     """
-    order = _history(rates)
+    order = _topological_order(gradients)
+    wanted = set(order) if inputs is None else _leading_to(inputs, order)
     kept = set(inputs or ())
-    wanted = set(order) if inputs is None else kept.copy()
-    if inputs is not None:  # leave out what leads to no input: parents are decided before results
-        for variable in order:
-            if not wanted.isdisjoint(variable.parents):
-                wanted.add(variable)
-
     for variable in reversed(order):
-        operation = variable.operation
-        if operation is None or variable not in rates:
+        node = variable.node
+        if node is None or variable not in gradients:
             continue
-        # Its rate is complete now. Once passed on, it is only kept for an input.
-        rate = rates[variable] if variable in kept else rates.pop(variable)
-        arguments = (variable, *variable.operands) if create_graph else variable.saved
-        # Place 0 is the result itself, which has no VJP, and is only checked.
-        operands = zip((variable, *variable.operands), variable.saved, (None, *operation.vjps))
-        for place, (operand, value, vjp) in enumerate(operands):
+        # Its gradient is complete now. Once passed on, it is only kept for an input.
+        g = gradients[variable] if variable in kept else gradients.pop(variable)
+        if variable.array is not node.values[0]:
+            refusals.changed_value(node, 0)
+        arguments = (variable, *node.operands) if create_graph else node.values
+        if node.operation.linear:
+            arguments = ()
+        for index, operand in enumerate(node.operands, 1):
             if not isinstance(operand, Variable):
                 continue
-            if operand.data is not value:
-                which = f"operand {place}, {backend.describe(value)}," if place else "the result"
-                raise RuntimeError(f"{which} of {operation.name} has a new value: compute it anew")
-            if vjp is None or operand not in wanted:
-                continue
-            try:
-                share = vjp(rate, *arguments, **variable.parameters)
-                if share.shape != value.shape:
-                    share = _unbroadcast(share, value.shape)
-                if value.dtype.kind != "f":
-                    raise TypeError(f"no gradient goes to {value.dtype}: make it with dtype=float")
-                if share.dtype != value.dtype:
-                    share = share.astype(value.dtype)
-            except Exception as error:
-                backend.explain(error, f"VJP {place} of {operation.name}", variable.saved)
-                raise
-            # Paths that meet are added. Never by `+=`: two operands may hold the same array.
-            rates[operand] = rates[operand] + share if operand in rates else share
+            if operand.array is not node.values[index]:
+                refusals.changed_value(node, index)
+            if operand in wanted:
+                contribution = _contribution(node, index, g, arguments)
+                # Paths that meet are added. Never by `+=`: two operands may hold the same array.
+                if operand in gradients:
+                    contribution = gradients[operand] + contribution
+                gradients[operand] = contribution
 
 
-def _history(outputs: Iterable[Variable]) -> list[Variable]:
-    """List the outputs and all that was recorded on the way to them, oldest first.
+def _topological_order(outputs: Iterable[Variable]) -> list[Variable]:
+    """List the outputs and all that they were made from: each operand before its result.
 
-    Why sort at all? Take b = a + a and then c = b + a. A Variable may pass its rate on only when
-    all of its rate has arrived: a must wait until b is done. A result is always younger than its
-    operands, so the walk goes from the youngest to the oldest.
+    Why sort at all? Take b = a + a and then c = b + a. A Variable may pass its gradient on only
+    when all of it has arrived: a must wait until b is done. A result has a larger number than its
+    operands, so the backward pass goes from the largest number to the smallest.
     """
-    found = dict.fromkeys(outputs)
-    stack = list(found)
-    while stack:  # and not a recursion: Python allows a depth of 1000, and histories go far beyond
-        for parent in stack.pop().parents:
-            if parent not in found:
-                found[parent] = None
+    visited = dict.fromkeys(outputs)
+    stack = list(visited)
+    while stack:  # and not a recursion: Python allows a depth of 1000, and graphs go far beyond
+        node = stack.pop().node
+        for parent in node.parents if node is not None else ():
+            if parent not in visited:
+                visited[parent] = None
                 stack.append(parent)
-    return sorted(found, key=lambda variable: variable.birth)
+    return sorted(visited, key=lambda variable: variable.node.number if variable.node else 0)
 
 
-def _unbroadcast(share: Any, shape: tuple[int, ...]) -> Any:
+def _leading_to(inputs: Iterable[Variable], order: Iterable[Variable]) -> set[Variable]:
+    """Find the Variables that were made from an input: only their gradients need computing."""
+    wanted = set(inputs)
+    for variable in order:  # parents are decided before their results
+        if variable.node is not None and not wanted.isdisjoint(variable.node.parents):
+            wanted.add(variable)
+    return wanted
+
+
+def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> Any:
+    """Apply the VJP of an operand; the result has that operand's shape and dtype."""
+    value, vjp = node.values[index], node.operation.vjps[index - 1]
+    try:
+        contribution = vjp(g, *arguments, **node.options)  # type: ignore[misc]
+        if type(contribution) not in ARRAYS and not isinstance(contribution, Variable):
+            contribution = entry.result(contribution, "a VJP must return")
+        if contribution.shape != value.shape:
+            contribution = _unbroadcast(contribution, value.shape)
+        if contribution.dtype is not value.dtype:
+            contribution = _cast(contribution, value.dtype)
+    except Exception as error:
+        backend.explain(error, f"VJP {index} of {node.operation.name}", node.values)
+    return contribution
+
+
+def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
     # Broadcasting uses one number in many places. Each is a path to it, and paths are added.
-    new = share.ndim - len(shape)
-    stretched = [new + axis for axis, length in enumerate(shape) if length == 1]
-    return share.sum(axis=(*range(new), *stretched)).reshape(shape)
+    given = contribution.shape
+    if contribution.dtype.char == "e":
+        contribution = contribution.astype("float32")  # sums in half precision stop at 2048
+    if len(given) > len(shape):
+        contribution = contribution.sum(axis=tuple(range(len(given) - len(shape))))
+    if contribution.shape != shape and len(given) >= len(shape):
+        stretched = [axis for axis, length in enumerate(shape) if length == 1]
+        contribution = contribution.sum(axis=tuple(stretched), keepdims=True)
+    if contribution.shape != shape:
+        refusals.unfit_contribution(given, shape)
+    return contribution
 
 
-def _seed(output: Variable, gradient: Any) -> Any:
-    # The rates that the walk starts from: those given, or 1 for a single number.
-    data = output.data
-    if not output.requires_grad:
-        raise ValueError(
-            "nothing was recorded: start from Tensors with requires_grad=True, outside no_grad(), "
-            "and not by integers or comparisons (gradients of gradients need create_graph=True; a "
-            "gradient that is constant has none)"
-        )
-    if gradient is None and data.size != 1:
-        raise ValueError(
-            f"a result of shape {data.shape} is not a single number: take its .sum() or .mean(), "
-            "or give the rates to start from"
-        )
-    gradient = np.ones_like(data) if gradient is None else gradient
-    if not isinstance(gradient, Variable):  # like=: on the backend where `data` is
-        gradient = _wrap(type(output), np.asarray(gradient, data.dtype, like=data))
-    if gradient.data.shape != data.shape:
-        raise ValueError(f"the rates have shape {gradient.data.shape}, but the result {data.shape}")
-    return gradient
+def _cast(contribution: Any, dtype: Any) -> Any:
+    # Where float32 meets float64 the result is float64, but a float32 operand has such a gradient.
+    if dtype.kind != "f":
+        refusals.integers(dtype)
+    if contribution.dtype.char not in REAL:
+        entry.real_array(contribution, "a VJP must return")
+    return contribution if contribution.dtype == dtype else contribution.astype(dtype)
 
 
-def _listed(variables: Any, role: str) -> list[Any]:
-    listed = list(variables) if isinstance(variables, list | tuple) else [variables]
-    if not all(isinstance(item, Variable) for item in listed):
-        raise TypeError(f"{role} must be Tensors, not {[type(item).__name__ for item in listed]}")
-    return listed
+def _initial_gradient(output: Variable, gradient: Any) -> Any:
+    """Make the gradient to start from a Variable: the one given, or 1 for a single number."""
+    data = output.array
+    refusals.no_start(output, gradient)
+    if gradient is None:
+        gradient = np.ones_like(data)
+    if not isinstance(gradient, Variable):
+        gradient = wrap(type(output), entry.like(data, unwrapped(gradient), "a gradient holds"))
+    refusals.another_shape(gradient.array.shape, data.shape)
+    return gradient if gradient.array.dtype == data.dtype else gradient.astype(data.dtype)

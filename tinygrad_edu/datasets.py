@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -56,10 +58,11 @@ class Source(NamedTuple):
     md5: dict[str, str]  # of the packed files, as they are downloaded
     debian: Path | None  # where Debian's package has them, packed anew
     sha256: dict[str, str]  # so these are of the unpacked bytes
+    size: dict[str, int] | None = None  # of the packed files: where a download stops
 
 
 FASHION_MNIST = Source(
-    url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    url="https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     md5={
         "train-images": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "train-labels": "25c81989df183df01b3e8a0aad5dffbe",
@@ -73,6 +76,12 @@ FASHION_MNIST = Source(
         "t10k-images": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         "t10k-labels": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
+    size={
+        "train-images": 26421880,
+        "train-labels": 29515,
+        "t10k-images": 4422102,
+        "t10k-labels": 5148,
+    },
 )
 
 MNIST = Source(
@@ -85,6 +94,12 @@ MNIST = Source(
     },
     debian=None,
     sha256={},
+    size={
+        "train-images": 9912422,
+        "train-labels": 28881,
+        "t10k-images": 1648877,
+        "t10k-labels": 4542,
+    },
 )
 
 
@@ -155,9 +170,36 @@ def _find(name: str, source: Source, part: str) -> Path:
         base_url=source.url,
         registry={_file(part): f"md5:{md5}" for part, md5 in source.md5.items()},
     )
-    # `fetch` checks the MD5 of a cached file, and that of a new one before it is put there.
-    download = pooch.HTTPDownloader(progressbar=True, timeout=30)
-    return Path(cache.fetch(_file(part), downloader=download))
+
+    def download(url: str, output: str, cache: Any) -> None:
+        with contextlib.ExitStack() as opened:
+            file = opened.enter_context(open(output, "wb"))
+            limited = _Limited(file, (source.size or {}).get(part, sys.maxsize))
+            closing = {"response": lambda response, **_: opened.enter_context(response)}
+            get = pooch.HTTPDownloader(progressbar=True, timeout=30, hooks=closing)
+            get(url, limited, cache)
+
+    try:
+        # `fetch` checks the MD5 of a cached file, and that of a new one before it is put there.
+        return Path(cache.fetch(_file(part), downloader=download))
+    except (OSError, ValueError) as error:
+        # The server's own words are in it, and could make a terminal do as they say.
+        words = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(error))
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(f"{name} cannot be downloaded: {words}") from None
+
+
+class _Limited:
+    """A file to write to, up to a number of bytes."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file, self.flush, self.left = file, file.flush, size
+
+    def write(self, chunk: bytes) -> None:
+        self.left -= len(chunk)
+        if self.left < 0:
+            raise OSError("the server sends more bytes than the file is known to have")
+        self.file.write(chunk)
 
 
 def _read(path: Path, sha256: str | None) -> Any:

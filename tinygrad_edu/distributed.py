@@ -9,7 +9,7 @@ have:
 
     g = (n₀g₀ + n₁g₁ + …) / (n₀ + n₁ + …)
 
-So the ranks start from the same weights (`broadcast`), take the gradients of their shards, average
+So the ranks start from the same state (`broadcast`), take the gradients of their shards, average
 them (`average_gradients`) and make the same step. It is the step that one process would have made
 with the whole batch. The second derivatives are means, too (`ShardedHessian`).
 
@@ -27,30 +27,26 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import math
 import os
 import shutil
 import sys
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import backend
+from tinygrad_edu import backend, graph, training
 from tinygrad_edu.backend import Array
 from tinygrad_edu.curvature import HessianOperator, Loss
-from tinygrad_edu.data import DataLoader, TensorDataset
+from tinygrad_edu.data import DataLoader, Dataset, TensorDataset
 from tinygrad_edu.optim import SGD
-from tinygrad_edu.parameters import (
-    flatten,
-    leaves,
-    parameters_to_vector,
-    split,
-    vector_to_parameters,
-)
+from tinygrad_edu.parameters import flatten, leaves, matched, split
+from tinygrad_edu.state import Number
 from tinygrad_edu.tensor import Tensor
 
 INSTALL = 'python -m pip install "tinygrad_edu[distributed]"'
@@ -197,13 +193,30 @@ def _words(arrays: Iterable[Array]) -> str:
     return f"[{', '.join(map(backend.describe, arrays))}]"
 
 
-def broadcast(params: Iterable[Tensor]) -> None:
-    """Give the parameters on every rank the values that they have on rank 0.
+def _checksum(arrays: Iterable[Array], most: int = 2**63) -> str:
+    """Return a checksum of arrays; of those of more bytes than `most`, only of rows in between."""
+    total = 0
+    for array in arrays:
+        rows = array[:: array.nbytes // most + 1] if array.ndim else array
+        host = np.ascontiguousarray(backend.move(rows, "numpy"))
+        total = zlib.crc32(host.reshape(-1).view(np.uint8).data, total)
+    return f"{total:08x}"
+
+
+def broadcast(owner: Any) -> None:
+    """Give every rank the values that rank 0 has.
+
+    Parameters
+    ----------
+    owner : iterable of Tensors, or Module, optimizer or loader
+        Parameters; or anything with a `state_dict`, all of which is given. A Module's has its
+        frozen layers and constants, too.
 
     Raises
     ------
     RuntimeError
-        If their number, shapes or dtypes are not the same on all ranks.
+        If their number, order, shapes or dtypes are not the same on all ranks, nor the names and
+        the class of what has a state.
 
     Examples
     --------
@@ -212,11 +225,23 @@ def broadcast(params: Iterable[Tensor]) -> None:
     >>> w
     Tensor([1., 2.], dtype=float64, requires_grad=True)
     """
-    params = leaves(params)
-    _agree(f"broadcasts {_words(param.data for param in params)}")
-    flat = parameters_to_vector(params)
-    flat = flat.astype(np.promote_types(flat.dtype, np.float32))  # MPI knows no float16
-    vector_to_parameters(_exchange(flat, world.Bcast), params)
+    if hasattr(owner, "state_dict"):
+        state = owner.state_dict()
+        names = ", ".join(f"{name}: {backend.describe(value)}" for name, value in state.items())
+        _agree(f"broadcasts a {type(owner).__name__} with {names}")
+        owner.load_state_dict(_from_rank_0(state))
+    else:
+        params = leaves(owner)
+        _agree(f"broadcasts {_words(param.data for param in params)}")
+        state = {str(place): param.data for place, param in enumerate(params)}
+        for place, array in matched(state, _from_rank_0(state)).items():
+            params[int(place)].data = array
+
+
+def _from_rank_0(state: Mapping[str, Any]) -> dict[str, Any]:
+    host = {name: backend.move(value, "numpy") for name, value in state.items()}
+    received: dict[str, Any] = world.bcast(host if world.rank == 0 else None)
+    return received
 
 
 def average_gradients(params: Iterable[Tensor], samples: int) -> None:
@@ -248,15 +273,19 @@ def average_gradients(params: Iterable[Tensor], samples: int) -> None:
     """
     params = leaves(params)
     parts = [np.zeros_like(p.data) if p.grad is None else p.grad.data for p in params]
-    there = [param.grad is not None for param in params]
-    # All in one array, since a message of k numbers is far cheaper than k messages. Behind the
-    # gradients, a 1 for each that is there; float32, so that float16 is promoted.
-    flags = np.asarray(there, np.float32, like=parts[0])
-    flat = flatten([*parts, flags])
-    flat = _mean(flat, samples, f"averages the gradients {_words(parts)} as")
-    *averages, flags = split(flat, [*parts, flags])
-    for param, average, flag in zip(params, averages, flags):
-        param.grad = Tensor(average) if flag > 0 else None
+    # All in one array, since a message of k numbers is far cheaper than k messages; and it crosses
+    # between a GPU and the host once each way.
+    flat = flatten(parts)
+    home = backend.name_of(flat)
+    if not CUDA_AWARE:
+        flat = backend.move(flat, "numpy")
+    # Behind the gradients, a 1 for each that is there; float32, so that float16 is promoted.
+    flags = np.asarray([param.grad is not None for param in params], np.float32, like=flat)
+    flat = _mean(flatten([flat, flags]), samples, f"averages the gradients {_words(parts)} as")
+    there = backend.move(flat[-len(params) :], "numpy") > 0
+    averages = split(backend.move(flat[: -len(params)], home), parts)
+    for param, average, is_there in zip(params, averages, there):
+        param.grad = Tensor(average) if is_there else None
 
 
 # ── Batches ──────────────────────────────────────────────────────────────────────────────────────
@@ -293,7 +322,8 @@ class ShardedLoader(DataLoader):
     Raises
     ------
     RuntimeError
-        If they are not the same on all ranks.
+        If they are not the same on all ranks, now or at the start of an epoch. The content of a
+        TensorDataset is compared, too: of arrays of more than 64 MB, a part.
 
     Examples
     --------
@@ -304,7 +334,7 @@ class ShardedLoader(DataLoader):
 
     def __init__(
         self,
-        dataset: TensorDataset,
+        dataset: Dataset,
         batch_size: int = 1,
         shuffle: bool = False,
         drop_last: bool = False,
@@ -312,14 +342,32 @@ class ShardedLoader(DataLoader):
     ) -> None:
         super().__init__(dataset, batch_size, shuffle, drop_last, seed)
         told = f"{len(dataset)} samples, {batch_size=}, {shuffle=}, {drop_last=}, {seed=}"
-        _agree(f"loads {told}")
+        content = ""
+        if isinstance(dataset, TensorDataset):
+            content = f"{_words(dataset.arrays)} with checksum {_checksum(dataset.arrays, 2**26)}"
+        _agree(f"loads {told}, {content}")
         self.seed = world.bcast(self.seed)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        _agree(f"starts epoch {self.epoch} with seed {self.seed}")
+        _agree(f"starts epoch {self.epoch} of {self!r} at sample {self._start}")
         return super().__iter__()
 
     _share = staticmethod(shard)
+
+
+def _agree_on_uses(loss: Tensor, params: list[Tensor]) -> None:
+    """Raise if equally shaped parameters come in another order on another rank.
+
+    A rank may leave some out, and one without samples all of them.
+    """
+    index: dict[Any, int] = {param: number for number, param in enumerate(params)}
+    first, *others = world.allgather([index[v] for v in graph.recorded(loss) if v in index])
+    for rank, uses in enumerate(others, 1):
+        if [number for number in first if number in uses] != [n for n in uses if n in first]:
+            raise RuntimeError(
+                f"all ranks must do the same, but rank 0 computes its loss from the parameters "
+                f"{first}, in this order, and rank {rank} from {uses}"
+            )
 
 
 def updates(
@@ -327,12 +375,22 @@ def updates(
 ) -> Iterator[tuple[Any, ...]]:
     """Train as `tinygrad_edu.updates` does, with each batch split over the ranks.
 
-    The weights are those of rank 0.
+    The optimizer's parameters and state, and where the loader is, are those of rank 0. Give a
+    Module that has frozen layers or constants to `broadcast` before. In every update the ranks
+    compare the optimizer's class and settings; at the start of every epoch, a checksum of the
+    weights and of the optimizer's arrays, and the order in which the loss uses its parameters.
 
     Yields
     ------
     tuple
         The loss before the update, over the whole batch, and then this rank's shard.
+
+    Raises
+    ------
+    RuntimeError
+        If something is not the same on all ranks. Then this update has moved nothing.
+    ValueError
+        If the loader has no batch, at the first update or at any later epoch.
 
     Examples
     --------
@@ -343,17 +401,32 @@ def updates(
     >>> [loss for loss, x in islice(steps, 3)]
     [16.0, 4.0, 1.0]
     """
-    broadcast(optimizer.params)
-    while True:
-        for batch in loader:
-            samples = len(batch[0])
-            value = loss(*batch) if samples else Tensor(0.0)  # an empty shard has no mean
-            optimizer.zero_grad()
-            if samples:
-                value.backward()
-            average_gradients(optimizer.params, samples)
-            optimizer.step()
-            yield mean(value.item(), samples), *batch
+    for owner in (optimizer.params, optimizer, loader):
+        broadcast(owner)
+    total, epoch = math.nan, -1
+
+    def of_shard(*shard: Tensor) -> Tensor:
+        # An empty shard has no mean, and no part in the gradients.
+        return loss(*shard) if len(shard[0]) else Tensor(0.0, requires_grad=True)
+
+    def average(value: Tensor, *shard: Tensor) -> None:
+        nonlocal total, epoch
+        state, samples = optimizer.state_dict(), len(shard[0])
+        doing = f"trains in epoch {loader.epoch - 1} with {type(optimizer).__name__}"
+        if begins := loader.epoch != epoch:
+            epoch = loader.epoch
+            arrays = [value for value in state.values() if not isinstance(value, Number)]
+            arrays += [param.data for param in optimizer.params]
+            doing += f" from weights and a state with checksum {_checksum(arrays)}"
+        settings = {name: value for name, value in state.items() if isinstance(value, Number)}
+        doing += f" {settings}, and averages a loss"
+        total = float(_mean(np.array([value.item()]), samples, doing)[0])
+        if begins:
+            _agree_on_uses(value, optimizer.params)
+        average_gradients(optimizer.params, samples)
+
+    for _, *shard in training.updates(of_shard, loader, optimizer, average):
+        yield total, *shard
 
 
 # ── Curvature ────────────────────────────────────────────────────────────────────────────────────
@@ -378,8 +451,8 @@ class ShardedHessian(HessianOperator):
     Raises
     ------
     ValueError, RuntimeError
-        As `HessianOperator`, and if a rank has no samples, or the ranks' parameters or vectors are
-        not of the same length and dtype.
+        As `HessianOperator`, and if a rank has no samples, or the ranks' parameters, or the vectors
+        that they multiply with, are not the same: as with another seed, or with another k.
 
     Examples
     --------
@@ -395,7 +468,11 @@ class ShardedHessian(HessianOperator):
         super().__init__(f, params)
         self._samples = samples
         self.gradient = _mean(self.gradient, samples, "averages a gradient")
+        weights = _checksum(param.data for param in self.params)
+        _agree(f"takes the Hessian at weights with checksum {weights}")
 
     def __matmul__(self, v: Any) -> Array:
         """Return Hv for a flat vector v of length n, the same on all ranks."""
-        return _mean(super().__matmul__(v), self._samples, "averages a product with the Hessian")
+        v = v.data if isinstance(v, Tensor) else v if hasattr(v, "dtype") else np.asarray(v)
+        doing = f"multiplies the Hessian with a vector with checksum {_checksum([v])}, and averages"
+        return _mean(super().__matmul__(v), self._samples, doing)

@@ -4,45 +4,70 @@ Each could be composed from `ops.py`. They are operations of their own where tha
 overflow, or a pass over a large array.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu import backend
-from tinygrad_edu.core import Variable, op
-from tinygrad_edu.ops import Axis, Operand, Result, exp, restore_axes
+from tinygrad_edu.core import as_operand, op, unwrapped
+from tinygrad_edu.ops import (
+    Axis,
+    Operand,
+    Result,
+    exp,
+    logaddexp,
+    mean,
+    restore_axes,
+    select,
+)
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
 
 
-def _log_sum_exp(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return restore_axes(g, x, axis) * exp(x - restore_axes(y, x, axis))
+def _widened(x: Any) -> Any:
+    # Integers become floating-point numbers, and float16 float32, as sums of many need more digits.
+    if isinstance(x, int | float):
+        return np.asarray(x * 1.0)
+    if x.dtype.char == "e":
+        return x.astype("float32")
+    return x if x.dtype.kind == "f" else x * 1.0
 
 
-@op(_log_sum_exp)
+def _narrowed(y: Any, x: Any) -> Any:
+    return y.astype("float16") if getattr(x, "dtype", y.dtype).char == "e" else y
+
+
+# The slopes of log Σ eˣ are the softmax of x. (exp(x − y) would be, too, were y not rounded.)
+@op(lambda g, y, x, axis=None, keepdims=False: restore_axes(g, x, axis) * softmax(x, axis))
 def logsumexp(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     """Compute log Σ eˣ, all or along axes, without overflow. The slopes are the softmax of x.
 
-    Where every x is −∞ the value is −∞, and there is no slope: it comes out as NaN.
+    Of no elements it is −∞. Where every x is −∞ it is −∞, too, and there is no slope: NaN.
 
     Examples
     --------
     >>> float(logsumexp(np.array([1000.0, 1000.0])))
     1000.6931471805599
     """
-    largest = np.max(x, axis=axis, keepdims=True) * 1.0  # floating-point, also for integers
+    z = _widened(x)
+    if not z.size:
+        return _narrowed(np.sum(z, axis=axis, keepdims=keepdims) - np.inf, x)
+    largest = np.max(z, axis=axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
-    total = np.sum(np.exp(x - largest), axis=axis, keepdims=True)
+    total = np.sum(np.exp(z - largest), axis=axis, keepdims=True)
     with np.errstate(divide="ignore"):  # log 0 = −∞ is right where every x is −∞
         y = np.log(total) + largest
-    return y if keepdims else np.squeeze(y, axis)
+    return _narrowed(y if keepdims else np.squeeze(y, axis), x)
 
 
-def _through_softmax(g: Any, y: Any, axis: int = -1) -> Any:
+def _softmax_vjp(g: Any, y: Any, x: Any = None, axis: Axis = -1) -> Any:
     # Σᵢ gᵢ ∂yᵢ/∂xⱼ with ∂yᵢ/∂xⱼ = yᵢ(δᵢⱼ − yⱼ)
     return y * (g - (g * y).sum(axis=axis, keepdims=True))
 
 
-@op(lambda g, y, x, axis=-1: _through_softmax(g, y, axis))
-def softmax(x: Operand, /, axis: int = -1) -> Result:
+@op(_softmax_vjp)
+def softmax(x: Operand, /, axis: Axis = -1) -> Result:
     """Turn scores into probabilities: yᵢ = eˣⁱ/Σeˣ, with ∂yᵢ/∂xⱼ = yᵢ(δᵢⱼ − yⱼ).
 
     Bishop, *Pattern Recognition and Machine Learning* (2006), 4.106.
@@ -52,12 +77,15 @@ def softmax(x: Operand, /, axis: int = -1) -> Result:
     >>> softmax(np.array([0.0, 0.0, 1000.0]))
     array([0., 0., 1.])
     """
-    y = np.exp(x - np.max(x, axis=axis, keepdims=True) * 1.0)  # 1.0: integers would wrap around
-    return y / np.sum(y, axis=axis, keepdims=True)
+    z = _widened(x)
+    if not z.size:
+        return _narrowed(z, x)
+    y = np.exp(z - np.max(z, axis=axis, keepdims=True))
+    return _narrowed(y / np.sum(y, axis=axis, keepdims=True), x)
 
 
 @op(lambda g, y, x, axis=-1: g - exp(y) * g.sum(axis=axis, keepdims=True))
-def log_softmax(x: Operand, /, axis: int = -1) -> Result:
+def log_softmax(x: Operand, /, axis: Axis = -1) -> Result:
     """Compute the logarithm of the softmax, right where the softmax itself rounds to 0.
 
     Examples
@@ -65,18 +93,21 @@ def log_softmax(x: Operand, /, axis: int = -1) -> Result:
     >>> log_softmax(np.array([0.0, 0.0, 1000.0]))
     array([-1000., -1000.,     0.])
     """
-    shifted = x - np.max(x, axis=axis, keepdims=True) * 1.0
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    z = _widened(x)
+    if not z.size:
+        return _narrowed(z, x)
+    shifted = z - np.max(z, axis=axis, keepdims=True)
+    return _narrowed(shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True)), x)
 
 
-def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
+def cross_entropy(logits: Operand, labels: Operand, /) -> "Tensor":
     """Compute the loss for classes: the mean over a batch of −log(softmax of the right class).
 
     Parameters
     ----------
     logits : (B, C) Tensor or array
         A score for each class, of any size.
-    labels : (B,) Tensor or array of integers
+    labels : (B,) Tensor, array or list of integers
         The right classes, from 0 to C − 1.
 
     Returns
@@ -93,69 +124,114 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> Result:
 
     Notes
     -----
-    The slope is (softmax − [1 at the right class, else 0])/B: Bishop, 4.109. It is an operation of
-    its own, so that it can be differentiated again.
+    The gradient is (softmax − [1 at the right class, else 0])/B: Bishop, 4.109. It is an operation
+    of its own, so that it can be differentiated again.
 
     Examples
     --------
     >>> float(cross_entropy(np.array([[0.0, 0.0], [0.0, 1e4]]), np.array([0, 1])))
     0.34657359027997264
     """
-    return _cross_entropy(_nan_outside(logits, labels), labels, [])
-
-
-def _nan_outside(logits: Operand, labels: Operand) -> Result:
-    # Where a label is no class: to ask would be to wait for the GPU. So NaN goes in, and comes out
-    # of the loss and of every derivative.
-    raw = labels.data if isinstance(labels, Variable) else labels
-    if backend.name_of(raw) == "numpy" or logits.ndim != 2 or raw.shape != logits.shape[:1]:
-        return logits
-    outside = (raw < 0) | (raw >= logits.shape[1])
-    nan = np.where(outside, np.nan, 0).astype(np.result_type(logits.dtype, np.float16))
-    return logits + nan[:, None]
-
-
-@op(lambda g, y, logits, labels, found: g * cross_entropy_slope(logits, labels, *found))
-def _cross_entropy(logits: Operand, labels: Operand, found: list[Any], /) -> Result:
-    # A formula gets only what the function was given. So the softmax goes into the list `found`,
-    # and the slope need not compute it again.
-    if logits.ndim != 2 or not hasattr(labels, "shape") or labels.shape != logits.shape[:1]:
+    logits, labels = as_operand(logits, "cross_entropy"), as_operand(labels, "cross_entropy")
+    scores, classes = unwrapped(logits), unwrapped(labels)
+    shape, count = getattr(scores, "shape", ()), getattr(classes, "shape", None)
+    if len(shape) != 2 or count != shape[:1]:
         raise ValueError(
             f"cross_entropy needs logits of shape (B, C) and labels of shape (B,), but was given "
-            f"{logits.shape} and {backend.describe(labels)}; one-hot labels need .argmax(axis=1)"
+            f"{shape} and {backend.describe(classes)}; one-hot labels need "
+            ".argmax(axis=1)"
         )
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, the numbers of classes, but are {labels.dtype}")
-    outside = (labels < 0) | (labels >= logits.shape[1])
-    if backend.name_of(labels) == "numpy" and outside.any():
-        raise ValueError(f"labels must be 0 to {logits.shape[1] - 1}, not {labels[outside][0]}")
-    scores = logits.T.copy()  # a row for each class: NumPy is slow along short rows
-    scores = scores - scores.max(axis=0) * 1.0  # so that no exponential overflows
-    exponentials = np.exp(scores)
-    totals = exponentials.sum(axis=0)
-    found.append((exponentials / totals).T)
+    if classes.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, the numbers of classes, not {classes.dtype}")
+    outside = (classes < 0) | (classes >= scores.shape[1])
+    if backend.name_of(classes) == "cupy":  # to ask would be to wait for the GPU
+        nan = np.where(outside, np.nan, 0).astype(np.result_type(scores.dtype, np.float16))
+        logits = logits + nan[:, None]
+        scores = unwrapped(logits)
+    elif outside.any():
+        raise ValueError(f"labels must be 0 to {scores.shape[1] - 1}, not {classes[outside][0]}")
+    scores = _widened(scores).T.copy()  # a row for each class: NumPy is slow along short rows
+    scores = scores - scores.max(axis=0)  # so that no exponential overflows
+    return _cross_entropy(logits, labels, scores, np.exp(scores))
+
+
+# `scores` and `exponentials` are made of the logits, but the first VJP takes all of the derivative
+# with respect to the logits: so these two are constants, which save computing them again.
+@op(
+    lambda g, y, logits, labels, scores, exponentials: (
+        g * _cross_entropy_gradient(logits, labels, exponentials)
+    ),
+    *(None, None, None),
+)
+def _cross_entropy(
+    logits: Operand, labels: Operand, scores: Operand, exponentials: Operand, /
+) -> Result:
     right = scores[labels, np.arange(len(labels), like=labels)]
-    return (np.log(totals) - right).mean()
+    return _narrowed((np.log(exponentials.sum(axis=0)) - right).mean(), logits)
 
 
-@op(lambda g, y, logits, labels, found=None: _through_softmax(g, softmax(logits)) / len(labels))
-def cross_entropy_slope(logits: Operand, labels: Operand, found: Operand = None, /) -> Result:
-    """Compute the slope of `cross_entropy`: (softmax − [1 at the right class, else 0])/B.
+def _cross_entropy_gradient_vjp(g: Any, y: Any, logits: Any, labels: Any, exponentials: Any) -> Any:
+    # That of the softmax. It does not change when a constant is subtracted from g, and if g is 0 at
+    # the label, nothing cancels where a class is nearly certain.
+    at_label = unwrapped(g)[np.arange(len(labels), like=labels), labels][:, None]
+    return _softmax_vjp(g - at_label, softmax(logits)) / len(labels)
 
-    The softmax need not be computed if it was `found` before.
+
+@op(_cross_entropy_gradient_vjp, *(None, None))
+def _cross_entropy_gradient(logits: Operand, labels: Operand, exponentials: Operand, /) -> Result:
+    # (softmax − [1 at the right class, else 0])/B. There p − 1 would cancel: add up the others.
+    p = exponentials / (exponentials.sum(axis=0) * len(labels))
+    right = labels, np.arange(len(labels), like=labels)
+    p[right] = 0
+    p[right] = -p.sum(axis=0)
+    return p.T
+
+
+def binary_cross_entropy(logits: Operand, targets: Operand, /) -> "Tensor":
+    """Compute the loss for two classes: the mean of −log(sigmoid of the score of the right one).
+
+    Parameters
+    ----------
+    logits : Tensor or array
+        Scores z, of any shape and size: the probability of class 1 is sigmoid(z).
+    targets : Tensor or array of the same shape
+        0 or 1, or a probability t between.
+
+    Returns
+    -------
+    () Tensor or array
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Each term is −t log p − (1 − t) log(1 − p), with −log p = log(1 + e⁻ᶻ) (Bishop, 4.90): nothing
+    overflows, and nothing cancels where p is nearly 0 or 1.
 
     Examples
     --------
-    >>> cross_entropy_slope(np.array([[0.0, 0.0]]), np.array([1]))
-    array([[ 0.5, -0.5]])
+    >>> float(binary_cross_entropy(np.array([0.0, 1e4]), np.array([0, 1])))
+    0.34657359027997264
     """
-    slope = (softmax(logits) if found is None else found) * (1 / max(len(labels), 1))
-    slope[np.arange(len(labels), like=labels), labels] -= 1 / max(len(labels), 1)
-    return slope
+    logits, targets = _alike(logits, targets, "binary_cross_entropy")
+    if hasattr(targets, "dtype"):
+        targets = targets.astype(logits.dtype)  # integers would make float32 float64
+    # Where a weight is 0 its term is left out: 0·∞ would be NaN.
+    one = select(targets != 0, targets * logaddexp(-logits, 0))
+    zero = select(targets != 1, (1 - targets) * logaddexp(logits, 0))
+    return mean(one + zero)
 
 
-def mse_loss(prediction: Operand, target: Operand, /) -> Result:
+def mse_loss(prediction: Operand, target: Operand, /) -> "Tensor":
     """Compute the mean squared error: the mean of (prediction − target)² over all elements.
+
+    Parameters
+    ----------
+    prediction : Tensor or array
+    target : Tensor, array or list of the same shape, or one number for all
 
     Raises
     ------
@@ -167,6 +243,13 @@ def mse_loss(prediction: Operand, target: Operand, /) -> Result:
     >>> float(mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])))
     2.0
     """
-    if prediction.shape != target.shape:
-        raise ValueError(f"mse_loss needs equal shapes, not {prediction.shape} and {target.shape}")
+    prediction, target = _alike(prediction, target, "mse_loss")
     return ((prediction - target) ** 2).mean()
+
+
+def _alike(a: Operand, b: Operand, name: str) -> tuple[Any, Any]:
+    a, b = as_operand(a, name), as_operand(b, name)
+    shape, other = np.shape(unwrapped(a)), np.shape(unwrapped(b))
+    if shape != other and other != ():
+        raise ValueError(f"{name} needs equal shapes, not {shape} and {other}")
+    return a, b

@@ -1,7 +1,7 @@
-"""Draw what was recorded: each step below the operands it was made from.
+"""Draw the computational graph: each node below the operands it was made from.
 
 `dot` writes Graphviz's language, and `svg` a picture without Graphviz. With several results, each
-step has the color of the first result that needs it. So `svg(y, slope)` shows what computing the
+node has the color of the first result that needs it. So `svg(y, slope)` shows what computing the
 slope has added to what computing y had recorded: the same formulas, run on Tensors.
 """
 
@@ -17,8 +17,18 @@ LIGHT = ("#dceafb", "#fde6cf", "#def2e3", "#f1e2f4")  # one for each result, the
 DARK = ("#1d3a5f", "#5c3a14", "#1f4a2c", "#4a2a52")
 WIDTH, HEIGHT, COLUMN, ROW = 132, 38, 148, 74  # a box, and the distance to the next one
 MARGIN = 10
+FAR = 20  # rows: a longer edge runs behind the boxes
 
 Result = Variable | Sequence[Variable]
+
+
+def parents(variable: Variable) -> Sequence[Variable]:
+    """List the Variables that it was made from; a leaf has none.
+
+    >>> parents(Variable(3.0))
+    ()
+    """
+    return () if variable.node is None else variable.node.parents
 
 
 def recorded(*results: Result) -> dict[Variable, int]:
@@ -29,26 +39,27 @@ def recorded(*results: Result) -> dict[Variable, int]:
     >>> [label(variable) for variable in recorded(x * x + x)]
     ['leaf ()', 'multiply ()', 'add ()']
     """
-    found: dict[Variable, int] = {}
+    visited: dict[Variable, int] = {}
     for number, result in enumerate(results):
         stack = [result] if isinstance(result, Variable) else list(result)[::-1]
         while stack:
             variable = stack.pop()
-            if variable not in found:
-                found[variable] = number
-                stack.extend(reversed(variable.parents))  # the first operand is found first
-    return dict(sorted(found.items(), key=lambda item: item[0].birth))
+            if variable not in visited:
+                visited[variable] = number
+                stack.extend(reversed(parents(variable)))  # the first operand comes first
+    order = sorted(visited, key=lambda variable: variable.node.number if variable.node else 0)
+    return {variable: visited[variable] for variable in order}
 
 
 def label(variable: Variable) -> str:
-    """Name a step: its operation, or that it is a leaf, and the shape of its value.
+    """Name a node: its operation, or that it is a leaf, and the shape of its value.
 
     >>> import tinygrad_edu as tg
     >>> label(tg.exp(tg.Tensor([1.0, 2.0], requires_grad=True)))
     'exp (2,)'
     """
-    name = "leaf" if variable.operation is None else variable.operation.name
-    return f"{name} {variable.data.shape}"
+    name = "leaf" if variable.node is None else variable.node.operation.name
+    return f"{name} {variable.array.shape}"
 
 
 def dot(*results: Result) -> str:
@@ -57,7 +68,7 @@ def dot(*results: Result) -> str:
     Parameters
     ----------
     *results : Tensor or sequence of Tensors
-        What was computed; each step gets the color of the first result that needs it.
+        What was computed; each node gets the color of the first result that needs it.
 
     Examples
     --------
@@ -75,15 +86,15 @@ def dot(*results: Result) -> str:
       0 -> 2;
     }
     """
-    steps = recorded(*results)
-    number = {variable: place for place, variable in enumerate(steps)}
+    nodes = recorded(*results)
+    number = {variable: place for place, variable in enumerate(nodes)}
     lines = ["digraph {", '  node [shape=box, style="rounded,filled"];']
-    for variable, group in steps.items():
+    for variable, group in nodes.items():
         look = f'label="{label(variable)}", fillcolor="{LIGHT[group % len(LIGHT)]}"'
-        border = "" if variable.operation else ", penwidth=2"
+        border = "" if variable.node else ", penwidth=2"
         lines.append(f"  {number[variable]} [{look}{border}];")
-    for variable in steps:
-        lines += [f"  {number[parent]} -> {number[variable]};" for parent in variable.parents]
+    for variable in nodes:
+        lines += [f"  {number[parent]} -> {number[variable]};" for parent in parents(variable)]
     return "\n".join([*lines, "}"])
 
 
@@ -93,12 +104,12 @@ def svg(*results: Result) -> str:
     Parameters
     ----------
     *results : Tensor or sequence of Tensors
-        What was computed; each step gets the color of the first result that needs it.
+        What was computed; each node gets the color of the first result that needs it.
 
     Returns
     -------
     str
-        A whole SVG document. Every step stands below its operands; leaves have a thick border.
+        A whole SVG document. Every node stands below its operands; leaves have a thick border.
 
     Examples
     --------
@@ -108,8 +119,8 @@ def svg(*results: Result) -> str:
     >>> picture.startswith("<svg"), picture.count("<rect"), picture.count("<path class")
     (True, 3, 4)
     """
-    steps = recorded(*results)
-    place, threads = _places(list(steps))
+    nodes = recorded(*results)
+    place, threads = _places(list(nodes))
     across = max(x for x, _ in place.values()) + WIDTH / 2 + MARGIN
     down = max(y for _, y in place.values()) + HEIGHT / 2 + MARGIN
     lines = [
@@ -121,17 +132,17 @@ def svg(*results: Result) -> str:
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" class="tip"/></marker></defs>',
     ]
-    for variable in steps:
-        for operand, parent in enumerate(variable.parents):
+    for variable in nodes:
+        for operand, parent in enumerate(parents(variable)):
             x, y = place[variable]
             # Operands enter side by side, so that x·x shows two edges.
-            end = (x + 16 * (operand - (len(variable.parents) - 1) / 2), y)
+            end = (x + 16 * (operand - (len(parents(variable)) - 1) / 2), y)
             between = [place[thread] for thread in threads[parent, variable]]
             lines.append(_edge([place[parent], *between, end]))
-    for variable, group in steps.items():
+    for variable, group in nodes.items():
         x, y = place[variable]
         name, shape = label(variable).split(" ", 1)
-        kind = "" if variable.operation else " leaf"
+        kind = "" if variable.node else " leaf"
         lines += [
             f'<rect class="group{group % len(LIGHT)}{kind}" x="{x - WIDTH / 2:g}" '
             f'y="{y - HEIGHT / 2:g}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>',
@@ -164,22 +175,24 @@ def _edge(points: list[tuple[float, float]]) -> str:
     return f'<path class="edge" marker-end="url(#tip)" d="{path}"/>'
 
 
-def _places(steps: list[Variable]) -> tuple[dict[Any, tuple[float, float]], dict[Any, list[Any]]]:
-    """Place each step, and the threads of long edges: (parent, child, row) for each row between.
+def _places(nodes: list[Variable]) -> tuple[dict[Any, tuple[float, float]], dict[Any, list[Any]]]:
+    """Place each node, and the threads of long edges: (parent, child, row) for each row between.
 
-    A step's row is the one below its lowest operand. In a row, steps and threads stand in the order
+    A node's row is the one below its lowest operand. In a row, nodes and threads stand in the order
     of what is above them, on average, so that few edges cross (Sugiyama, Tagawa and Toda 1981).
     """
     row: dict[Variable, int] = {}
     rows: list[dict[Any, list[Any]]] = []  # of each row, its members and what is above each of them
     threads: dict[Any, list[Any]] = {}
-    for variable in steps:
-        row[variable] = max((row[parent] + 1 for parent in variable.parents), default=0)
+    for variable in nodes:
+        row[variable] = max((row[parent] + 1 for parent in parents(variable)), default=0)
         while len(rows) <= row[variable]:
             rows.append({})
         above: list[Any] = []
-        for parent in variable.parents:
-            between = [(parent, variable, at) for at in range(row[parent] + 1, row[variable])]
+        for parent in parents(variable):
+            rows_between = range(row[parent] + 1, row[variable])
+            # With threads for the weights of a long RNN, the drawing would grow with its square.
+            between = [(parent, variable, at) for at in rows_between if len(rows_between) <= FAR]
             threads[parent, variable] = between
             for upper, thread in zip([parent, *between], between):
                 rows[thread[2]][thread] = [upper]

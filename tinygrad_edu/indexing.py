@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import backend
-from tinygrad_edu.core import Variable
+from tinygrad_edu.core import unwrapped
 
 _BASIC = (int, np.integer, np.bool_, slice, type(None), type(...))
 
@@ -30,7 +30,7 @@ def as_index(index: Any, x: Any, shape: tuple[int, ...] | None = None) -> tuple[
     """
     parts = tuple([_part(part) for part in (index if isinstance(index, tuple) else (index,))])
     homes = {backend.name_of(part) for part in parts if backend.is_array(part)}
-    home = backend.name_of(x.data if isinstance(x, Variable) else x)
+    home = backend.name_of(unwrapped(x))
     if home == "numpy" or not homes:
         return parts
     if homes == {"numpy"}:  # so NumPy can refuse what is out of range
@@ -41,22 +41,12 @@ def as_index(index: Any, x: Any, shape: tuple[int, ...] | None = None) -> tuple[
 def _part(part: Any) -> Any:
     if isinstance(part, _BASIC):
         return part
-    if isinstance(part, list | tuple):
-        part = [_value(item) for item in part]
-        if part and all(map(backend.is_array, part)):
-            return backend.module_of(part[0]).stack(part)
-    part = _value(part)
+    part = unwrapped(part)
     if backend.is_array(part):
         return part
     if not (hasattr(part, "__len__") or hasattr(part, "__array__")):
         if hasattr(part, "__index__"):
             return operator.index(part)
         raise IndexError(f"an index is made up of integers, slices and such, not {part!r}")
-    array = np.asarray(part)
+    array = backend.asarray(part) if backend.holds_device_arrays(part) else np.asarray(part)
     return array if array.size else array.astype(int)  # [] would be float64
-
-
-def _value(item: Any) -> Any:
-    if isinstance(item, list | tuple):
-        return [_value(inner) for inner in item]
-    return item.data if isinstance(item, Variable) else item

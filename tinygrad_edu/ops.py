@@ -1,13 +1,13 @@
-"""The operations and their formulas, in order of increasing complexity.
+"""The operations and their VJPs, in order of increasing complexity.
 
 Each function works on arrays. Its decorator states one vector–Jacobian product per operand: the
-operand's rate, given the rate g of the result y (see `core.op`). Read `lambda g, y, a, b: g * b` as
-"y changes b times as fast as a does"; y and the operands are there in every formula, used or not.
-The formulas use these same operations and NumPy's methods, so they hold for arrays and for Tensors,
-and every derivative can be differentiated again.
+gradient with respect to the operand, given the gradient g with respect to the result y (see
+`core.op`). Read `lambda g, y, a, b: g * b` as "the gradient of a is g times b, since ∂y/∂a = b"; y
+and the operands are there in every VJP, used or not. VJPs use these same operations and NumPy's
+methods, so they hold for arrays and for Tensors, and every derivative can be differentiated again.
 
-Operands may be Tensors, arrays or numbers, of any shapes that broadcast together. NumPy's rules
-give the dtype of the result; a Python number never widens float32.
+Operands may be Tensors, arrays, numbers or lists, of any shapes that broadcast together. NumPy's
+rules give the dtype of the result; a Python number never widens float32.
 
 Sources of the formulas: NIST's *Digital Library of Mathematical Functions* (DLMF), §4.7, 4.20 and
 4.34, for the elementary functions; Giles, *Collected matrix derivative results for forward and
@@ -17,15 +17,19 @@ linear maps, and the VJP of a linear map is its transpose.
 Some names are those of Python's own functions, as in NumPy: here `sum` and `max` mean ours.
 """
 
+import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu import backend
-from tinygrad_edu.core import op
+from tinygrad_edu import backend, entry
+from tinygrad_edu.core import Variable, as_operand, op, unwrapped
 from tinygrad_edu.indexing import as_index
+
+if TYPE_CHECKING:
+    from tinygrad_edu.tensor import Tensor
 
 Operand = Any  # a Tensor, an array or a number
 Result = Any  # a Tensor if an operand is one, else an array
@@ -85,16 +89,18 @@ def divide(a: Operand, b: Operand, /) -> Result:
     return a / b
 
 
-def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
-    # b·aᵇ⁻¹. Where b = 0 this is 0, also at a = 0, where a⁻¹ would make it 0·∞.
+def _power_base_vjp(g: Any, y: Any, a: Any, b: Any) -> Any:
+    # b·aᵇ⁻¹. Where b = 0 this is 0, also at a = 0, where a⁻¹ would make it 0·∞. The second
+    # derivative, along b, is not 0 there: so it is the base that changes, and not the product.
     if isinstance(b, int | float):
-        return g * (b * a ** (b - 1)) if b else g * 0
-    return g * where(b == 0, 0, b * a ** where(b == 0, 1, b - 1))
+        return g * (b * a ** (b - 1)) if b else select(np.zeros_like(unwrapped(g), bool), g)
+    g = select(np.logical_or(b != 0, np.isfinite(g)), g)
+    return g * (b * where(np.logical_and(a == 0, b == 0), 1, a) ** (b - 1))
 
 
 # Where a = 0, the slope along b is 0 for every b > 0, although log a is infinite. (At b = 0, and
 # for mixed second derivatives at b ≤ 1, none is finite; do not rely on what comes out.)
-@op(_power_base, lambda g, y, a, b: g * y * log(where(a == 0, 1, a)))
+@op(_power_base_vjp, lambda g, y, a, b: g * y * log(where(a == 0, 1, a)))
 def power(a: Operand, b: Operand, /) -> Result:
     """Raise to a power, element by element: y = aᵇ, ∂y/∂a = baᵇ⁻¹, ∂y/∂b = aᵇ log a (DLMF 4.7).
 
@@ -125,6 +131,26 @@ def log(x: Operand, /) -> Result:
     array([0.        , 0.69314718])
     """
     return np.log(x)
+
+
+@op(lambda g, y, x: g * exp(x))
+def expm1(x: Operand, /) -> Result:
+    """Compute eˣ − 1, element by element, exactly also near 0: dy/dx = eˣ (DLMF 4.7).
+
+    >>> expm1(np.array([0.0, 1e-20]))
+    array([0.e+00, 1.e-20])
+    """
+    return np.expm1(x)
+
+
+@op(lambda g, y, x: g / (1 + x))
+def log1p(x: Operand, /) -> Result:
+    """Compute log(1 + x), element by element, exactly also near 0: dy/dx = 1/(1 + x) (DLMF 4.7).
+
+    >>> log1p(np.array([0.0, 1e-20]))
+    array([0.e+00, 1.e-20])
+    """
+    return np.log1p(x)
 
 
 @op(lambda g, y, x: g / (2 * y))
@@ -167,7 +193,7 @@ def tanh(x: Operand, /) -> Result:
     return np.tanh(x)
 
 
-@op(lambda g, y, x: g * (y * (1 - y)))
+@op(lambda g, y, x: g * (y * sigmoid(-x)))  # and not 1 − y, which cancels where y is nearly 1
 def sigmoid(x: Operand, /) -> Result:
     """Take the logistic function, element by element: y = 1/(1 + e⁻ˣ), dy/dx = y(1 − y).
 
@@ -178,10 +204,40 @@ def sigmoid(x: Operand, /) -> Result:
     return np.exp(np.minimum(x, 0.0)) / (1 + np.exp(0.0 - np.abs(x)))
 
 
+@op(lambda g, y, a, b: g * sigmoid(a - b), lambda g, y, a, b: g * sigmoid(b - a))
+def logaddexp(a: Operand, b: Operand, /) -> Result:
+    """Compute log(eᵃ + eᵇ), element by element, without overflow: ∂y/∂a = 1/(1 + eᵇ⁻ᵃ).
+
+    Where both are −∞, or both ∞, there is no slope: NaN.
+
+    >>> logaddexp(np.array([0.0, 1000.0]), 0)
+    array([6.93147181e-01, 1.00000000e+03])
+    """
+    return np.logaddexp(a, b)
+
+
 # ── Choosing ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@op(lambda g, y, x: where(x > 0, g, where(x < 0, -g, 0)))
+def select(mask: Operand, x: Operand, /) -> Result:
+    """Keep x where the mask holds, else 0: also where x is ∞ or NaN, and a product would be NaN.
+
+    >>> select(np.array([True, False]), np.array([1.0, np.inf]))
+    array([1., 0.])
+    """
+    if isinstance(x, Variable):
+        return _select(unwrapped(mask), x)
+    if type(x) is type(mask) is np.ndarray and x.dtype.char in _BITS:
+        # NumPy's where is slow on a random mask. The bits of x, as integers, times 1 or 0 are fast.
+        return (x.view(_BITS[x.dtype.char]) * mask).view(x.dtype)
+    return np.where(unwrapped(mask), x, 0)
+
+
+_BITS: dict[str, Any] = {"e": np.dtype("int16"), "f": np.dtype("int32"), "d": np.dtype("int64")}
+_select = op(None, lambda g, y, mask, x: select(mask, g))(select)
+
+
+@op(lambda g, y, x: select(x > 0, g) - select(x < 0, g))
 def abs(x: Operand, /) -> Result:
     """Take the absolute value, element by element: y = |x|, dy/dx = the sign of x, and 0 at 0.
 
@@ -191,7 +247,7 @@ def abs(x: Operand, /) -> Result:
     return np.abs(x)
 
 
-@op(lambda g, y, x: g * (y > 0))
+@op(lambda g, y, x: select(y > 0, g))
 def relu(x: Operand, /) -> Result:
     """Cut off below 0, element by element: y = max(x, 0), dy/dx = 1 above 0, else 0.
 
@@ -201,25 +257,37 @@ def relu(x: Operand, /) -> Result:
     return np.maximum(x, 0)
 
 
-@op(None, lambda g, y, c, a, b: where(c, g, 0), lambda g, y, c, a, b: where(c, 0, g))
-def where(condition: Operand, a: Operand, b: Operand, /) -> Result:
-    """Choose element by element: a where the condition holds, else b. The rate follows the choice.
+def where(condition: Operand, a: Operand, b: Operand, /) -> "Tensor":
+    """Choose element by element: a where the condition holds, else b. The gradient goes that way.
 
-    The branch that was not chosen receives the rate 0, which what made it may multiply by ∞:
+    The branch that was not chosen receives the gradient 0, which what made it may multiply by ∞:
     instead of `where(x > 0, log(x), 0)` write `where(x > 0, log(where(x > 0, x, 1)), 0)`.
 
     >>> where(np.array([True, False]), np.array([1.0, 2.0]), 0)
     array([1., 0.])
     """
-    return np.where(condition, a, b)
+    if getattr(unwrapped(condition), "dtype", None) != np.dtype(bool):
+        if not isinstance(condition, Variable):
+            condition = entry.real_array(unwrapped(condition), "where takes")
+        condition = condition != 0
+    return _where(condition, a, b)
 
 
-def _chosen(g: Any, y: Any, a: Any, b: Any) -> Any:
+@op(
+    None,
+    lambda g, y, mask, a, b: select(mask, g),
+    lambda g, y, mask, a, b: select(np.logical_not(mask), g),
+)
+def _where(mask: Operand, a: Operand, b: Operand, /) -> Result:
+    return np.where(mask, a, b)
+
+
+def _chosen_vjp(g: Any, y: Any, a: Any, b: Any) -> Any:
     # a receives all of g where it was taken, nothing where b was, and half where they tie.
-    return where(a == b, g / 2, g * (a == y))
+    return where(a == b, g / 2, select(a == y, g))
 
 
-@op(_chosen, lambda g, y, a, b: _chosen(g, y, b, a))
+@op(_chosen_vjp, lambda g, y, a, b: _chosen_vjp(g, y, b, a))
 def maximum(a: Operand, b: Operand, /) -> Result:
     """Take the larger, element by element. The slope is 1 for it and 0 for the other; ties share.
 
@@ -229,7 +297,7 @@ def maximum(a: Operand, b: Operand, /) -> Result:
     return np.maximum(a, b)
 
 
-@op(_chosen, lambda g, y, a, b: _chosen(g, y, b, a))
+@op(_chosen_vjp, lambda g, y, a, b: _chosen_vjp(g, y, b, a))
 def minimum(a: Operand, b: Operand, /) -> Result:
     """Take the smaller, element by element. The slope is 1 for it and 0 for the other; ties share.
 
@@ -239,7 +307,17 @@ def minimum(a: Operand, b: Operand, /) -> Result:
     return np.minimum(a, b)
 
 
-# ── Rearranging: each VJP puts the rates back where the numbers came from ────────────────────────
+@op(lambda g, y, x, min=None, max=None: select(x == y, g))
+def clip(x: Operand, /, min: float | None = None, max: float | None = None) -> Result:
+    """Cut off below and above limits. The slope is 1 between them and at them, and 0 beyond.
+
+    >>> clip(np.array([-2.0, 0.5, 3.0]), 0, 1)
+    array([0. , 0.5, 1. ])
+    """
+    return np.clip(x, min, max)
+
+
+# ── Rearranging: each VJP puts the gradient back where the numbers came from ─────────────────────
 
 
 @op(lambda g, y, x, shape: g.reshape(x.shape))
@@ -267,7 +345,47 @@ def transpose(x: Operand, /, axes: Sequence[int] | None = None) -> Result:
     return np.transpose(x, axes)
 
 
-@op(lambda g, y, x, shape: g)  # the walk adds up what was repeated
+@op(lambda g, y, x: g.reshape(x.shape))
+def ravel(x: Operand, /) -> Result:
+    """Put all the numbers in one row.
+
+    >>> ravel(np.array([[1, 2], [3, 4]]))
+    array([1, 2, 3, 4])
+    """
+    return np.ravel(x)
+
+
+@op(lambda g, y, x, axis=None: g.reshape(x.shape))
+def squeeze(x: Operand, /, axis: Axis = None) -> Result:
+    """Leave out axes of length 1, all of them or these.
+
+    >>> squeeze(np.ones((1, 3, 1))).shape
+    (3,)
+    """
+    return np.squeeze(x, axis)
+
+
+@op(lambda g, y, x, axis: g.reshape(x.shape))
+def expand_dims(x: Operand, /, axis: int | tuple[int, ...]) -> Result:
+    """Insert axes of length 1, so that the result has them here.
+
+    >>> expand_dims(np.ones(3), axis=0).shape
+    (1, 3)
+    """
+    return np.expand_dims(x, axis)
+
+
+@op(lambda g, y, x, axis1, axis2: swapaxes(g, axis1, axis2))
+def swapaxes(x: Operand, /, axis1: int, axis2: int) -> Result:
+    """Exchange two axes.
+
+    >>> swapaxes(np.ones((2, 3)), 0, 1).shape
+    (3, 2)
+    """
+    return np.swapaxes(x, axis1, axis2)
+
+
+@op(lambda g, y, x, shape: g)  # the backward pass adds up what was repeated
 def broadcast_to(x: Operand, /, shape: tuple[int, ...]) -> Result:
     """Repeat along new leading axes, and along axes of length 1, up to this shape.
 
@@ -278,7 +396,7 @@ def broadcast_to(x: Operand, /, shape: tuple[int, ...]) -> Result:
     return np.broadcast_to(x, shape)
 
 
-@op(lambda g, y, x, dtype: g)  # the walk casts back
+@op(lambda g, y, x, dtype: g)  # the backward pass casts back
 def astype(x: Operand, /, dtype: Any) -> Result:
     """Convert to another dtype. A result of integers or booleans is not recorded.
 
@@ -288,7 +406,7 @@ def astype(x: Operand, /, dtype: Any) -> Result:
     return x.astype(dtype)
 
 
-def getitem(x: Operand, index: Any, /) -> Result:
+def getitem(x: Operand, index: Any, /) -> "Tensor":
     """Take elements, as NumPy's x[index]: by integers, slices, `...`, None, sequences and masks.
 
     >>> getitem(np.array([1.0, 2.0, 3.0]), [2, 0, 2])
@@ -302,7 +420,7 @@ def _getitem(x: Operand, index: tuple[Any, ...], /) -> Result:
     return x[index]
 
 
-def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> Result:
+def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> "Tensor":
     """Put x at this index of an array of zeros, and add where the index repeats: getitem's VJP.
 
     >>> scatter(np.array([1.0, 2.0, 3.0]), [2, 0, 2], (4,))
@@ -322,35 +440,55 @@ def _scatter(x: Operand, index: tuple[Any, ...], shape: tuple[int, ...], /) -> R
     return y
 
 
-def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Result:
-    """Join arrays along an axis that they have. Each receives its own piece of the rates.
+def concatenate(arrays: Sequence[Operand], axis: int | None = 0) -> "Tensor":
+    """Join arrays along an axis that they have, or flat. Each gets its own piece of the gradient.
 
     >>> concatenate([np.array([1, 2]), np.array([3])])
     array([1, 2, 3])
     """
+    arrays = [as_operand(array, "concatenate") for array in arrays]
+    if axis is None:
+        arrays, axis = [reshape(array, -1) for array in arrays], 0
+    shapes = [np.shape(unwrapped(array)) for array in arrays]
+    if () in shapes or not shapes:
+        raise ValueError("concatenate joins arrays along an axis: at least one, and no numbers")
+    axis, start, pieces = normalize_axis_index(axis, len(shapes[0])), 0, []
+    for shape in shapes:
+        stop = start + shape[axis] if axis < len(shape) else start
+        pieces.append((*[slice(None)] * axis, slice(start, stop)))
+        start = stop
 
-    def concatenation(*arrays: Any) -> Any:
+    def concatenate_(*arrays: Any) -> Any:
         return np.concatenate(arrays, axis)
 
-    # How many operands there are shows only here, so the operation is made to measure.
-    vjps, start = [], 0
-    for array in arrays:
-        stop = start + array.shape[axis]
-        piece = (*[slice(None)] * normalize_axis_index(axis, array.ndim), slice(start, stop))
-        vjps.append(lambda g, y, *arrays, piece=piece: g[piece])  # its own piece, bound now
-        start = stop
-    return op(*vjps)(concatenation)(*arrays)
+    return _joined(concatenate_, arrays, pieces)
 
 
-def stack(arrays: Sequence[Operand], axis: int = 0) -> Result:
-    """Join arrays of one shape along a new axis.
+def stack(arrays: Sequence[Operand], axis: int = 0) -> "Tensor":
+    """Join arrays of one shape along a new axis. Each receives its own piece of the gradient.
 
     >>> stack([np.array([1, 2]), np.array([3, 4])])
     array([[1, 2],
            [3, 4]])
     """
-    place = normalize_axis_index(axis, arrays[0].ndim + 1)
-    return concatenate([array[(*[slice(None)] * place, None)] for array in arrays], place)
+    arrays = [
+        array if hasattr(array, "shape") else entry.real_array(unwrapped(array), "stack takes")
+        for array in arrays
+    ]
+    if not arrays:
+        raise ValueError("stack joins one or more arrays")
+    axis = normalize_axis_index(axis, np.ndim(unwrapped(arrays[0])) + 1)
+
+    def stack_(*arrays: Any) -> Any:
+        return np.stack(arrays, axis)
+
+    return _joined(stack_, arrays, [(*[slice(None)] * axis, i) for i in range(len(arrays))])
+
+
+def _joined(function: Any, arrays: Sequence[Operand], pieces: Sequence[Any]) -> Result:
+    # How many operands there are shows only here, so the operation is made to measure. The VJPs are
+    # g[piece], and need nothing else: to hand all operands to each of them would be quadratic.
+    return op(*map(operator.itemgetter, pieces), linear=True)(function)(*arrays)
 
 
 # ── Reducing many numbers to one ─────────────────────────────────────────────────────────────────
@@ -376,11 +514,11 @@ def sum(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
-def _mean(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def _mean_vjp(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return broadcast_to(restore_axes(g * (y.size / (x.size or 1)), x, axis), x.shape)
 
 
-@op(_mean)
+@op(_mean_vjp)
 def mean(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     """Take the mean of n elements, all or along one or several axes: every slope is 1/n.
 
@@ -390,13 +528,16 @@ def mean(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
-def _var(g: Any, y: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    # The mean moves with x, too, but as Σ(x − mean) = 0, that changes nothing.
+def _var_vjp(
+    g: Any, y: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    # The mean depends on x as well, but as Σ(x − mean) = 0, that changes nothing.
     count = x.size / (y.size or 1)
-    return restore_axes(2 * g / (count - ddof), x, axis) * (x - mean(x, axis, True))
+    factor = float(np.float64(2) / (count - ddof))  # a number: 65520 is no float16
+    return restore_axes(g * factor, x, axis) * (x - mean(x, axis, True))
 
 
-@op(_var)
+@op(_var_vjp)
 def var(x: Operand, /, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
     """Take the variance of n elements: Σ(x − mean)²/(n − ddof), with slopes 2(x − mean)/(n − ddof).
 
@@ -406,13 +547,37 @@ def var(x: Operand, /, axis: Axis = None, ddof: float = 0, keepdims: bool = Fals
     return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
-def _extreme(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def _std_vjp(
+    g: Any, y: Any, x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    # That of √var, so (x − mean)/((n − ddof)·y), but 0 where all elements are equal: y is smallest
+    # there, and to divide by it would make every gradient NaN.
+    root = where(y == 0, 1, y)
+    return _var_vjp(select(y != 0, g / (2 * root)), y, x, axis, ddof)
+
+
+@op(_std_vjp)
+def std(x: Operand, /, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Result:
+    """Take the standard deviation, √var: the slopes are (x − mean)/((n − ddof)·y).
+
+    Where all elements are equal it has a corner. The slope there is 0, the smallest of all that
+    lie below it.
+
+    >>> float(std(np.array([1.0, 2.0, 3.0, 4.0, 5.0])))
+    1.4142135623730951
+    """
+    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _extreme_vjp(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     # Elements that tie for the extreme share g equally.
-    winners = (x == restore_axes(y, x, axis)).astype(g.dtype)
-    return winners * (restore_axes(g, x, axis) / winners.sum(axis=axis, keepdims=True))
+    winners = x == restore_axes(y, x, axis)
+    count = winners.sum(axis=axis, keepdims=True)  # an integer: float16 ends at 65504
+    share, nothing = restore_axes(g, x, axis) / count, 0 / count  # both NaN where x is
+    return where(winners, share.astype(g.dtype), nothing.astype(g.dtype))
 
 
-@op(_extreme)
+@op(_extreme_vjp)
 def max(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     """Take the largest element. The slope is 1 for it and 0 for the others; ties share.
 
@@ -422,7 +587,7 @@ def max(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-@op(_extreme)
+@op(_extreme_vjp)
 def min(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
     """Take the smallest element. The slope is 1 for it and 0 for the others; ties share.
 
@@ -434,21 +599,21 @@ def min(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Result:
 
 # ── Products ─────────────────────────────────────────────────────────────────────────────────────
 
-# For matrices, the rate of A is G·Bᵀ and that of B is Aᵀ·G. NumPy takes a vector on the left for a
-# row, and one on the right for a column; so do we. The walk adds up what was broadcast.
+# For matrices, the gradient of A is G·Bᵀ and that of B is Aᵀ·G. NumPy takes a vector on the left
+# for a row, and one on the right for a column; so do we. The backward pass sums what was broadcast.
 
 
 def _swapped(x: Any) -> Any:
     return x.transpose((*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-def _left(g: Any, y: Any, a: Any, b: Any, *bias: Any) -> Any:
+def _left_vjp(g: Any, y: Any, a: Any, b: Any, *bias: Any) -> Any:
     if b.ndim == 1:
         return g[..., None] * b
     return (g[..., None, :] if a.ndim == 1 else g) @ _swapped(b)
 
 
-def _right(g: Any, y: Any, a: Any, b: Any, *bias: Any) -> Any:
+def _right_vjp(g: Any, y: Any, a: Any, b: Any, *bias: Any) -> Any:
     if a.ndim == 1:
         return g * a if b.ndim == 1 else a[:, None] * g[..., None, :]
     if b.ndim == 1:
@@ -457,7 +622,7 @@ def _right(g: Any, y: Any, a: Any, b: Any, *bias: Any) -> Any:
     return _swapped(a) * g if g.shape[-2] == 1 else _swapped(a) @ g
 
 
-@op(_left, _right)
+@op(_left_vjp, _right_vjp)
 def matmul(a: Operand, b: Operand, /) -> Result:
     """Multiply matrices, stacks of them, or vectors, as NumPy's `@` (Giles 2008, §2.2).
 
@@ -467,7 +632,7 @@ def matmul(a: Operand, b: Operand, /) -> Result:
     return a @ b
 
 
-@op(_left, _right, lambda g, y, x, weight, bias=None: g)
+@op(_left_vjp, _right_vjp, lambda g, y, x, weight, bias=None: g)
 def linear(x: Operand, weight: Operand, bias: Operand = None, /) -> Result:
     """Apply an affine map to each row: y = xW + b (Giles 2008, §2.2).
 
@@ -493,8 +658,10 @@ def linear(x: Operand, weight: Operand, bias: Operand = None, /) -> Result:
     array([[3.5],
            [3.5]])
     """
-    if x.shape[-1:] != weight.shape[:1] or (bias is not None and bias.shape != weight.shape[1:]):
-        given = [x.shape, weight.shape] if bias is None else [x.shape, weight.shape, bias.shape]
+    shapes = [getattr(array, "shape", ()) for array in (x, weight, bias)]
+    rows, matrix, row = shapes
+    if rows[-1:] != matrix[:1] or (bias is not None and row != matrix[1:]):
+        given = shapes[: 2 if bias is None else 3]
         raise ValueError(f"linear needs shapes (…, n), (n, m) and (m,), but was given {given}")
     y = x @ weight
     # The sum may take y's place, since y is ours alone: that saves an array.

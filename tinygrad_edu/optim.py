@@ -6,6 +6,7 @@ step is kept.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
 from tinygrad_edu.parameters import leaves, matched
+from tinygrad_edu.state import attributes, flat, refilled
 from tinygrad_edu.tensor import Tensor
 
 
@@ -61,18 +63,18 @@ class SGD:
     @property
     def lr(self) -> float:
         """The learning rate η."""
-        return self._lr
+        return vars(self)["lr"]  # under the name that it has in a state
 
     @lr.setter
     def lr(self, lr: float) -> None:
         if not 0 <= lr < math.inf:
             raise ValueError(f"lr, the learning rate, must be a number from 0 on, but is {lr}")
-        self._lr = float(lr)
+        vars(self)["lr"] = float(lr)
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next `backward` does not add to them."""
         for param in self.params:
-            param.grad = None
+            param.gradient = None
 
     def step(self) -> None:
         """Move every parameter that has a gradient.
@@ -89,23 +91,40 @@ class SGD:
         for _, param, g in self._gradients():
             # θ ← θ − ηg
             change = _scaled(self.lr, g)
-            moved.append((param, np.subtract(param.data, change, out=change)))
+            moved.append((param, np.subtract(param.array, change, out=change)))
         for param, data in moved:
-            param.data = data
+            param.array = data
 
     def _gradients(self) -> Iterator[tuple[int, Tensor, Array]]:
         # Each parameter that has a gradient, with its place and the gradient, which must fit.
         for place, param in enumerate(self.params):
-            if param.grad is not None:
-                data, g = param.data, param.grad.data
+            if param.gradient is not None:
+                data, g = param.array, param.gradient.array
                 if (data.shape, data.dtype, type(data)) != (g.shape, g.dtype, type(g)):
                     here, there = backend.describe(data), backend.describe(g)
                     raise ValueError(f"params[{place}] is {here}, but its gradient is {there}")
                 yield place, param, g
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on from here, as `tinygrad_edu.save` takes it."""
-        return {"lr": self.lr}
+        """Return what is needed to go on from here, as `tinygrad_edu.save` takes it.
+
+        These are all the optimizer's attributes but `params`, a subclass's own as well: numbers,
+        arrays, and lists, tuples and mappings of them.
+
+        Raises
+        ------
+        TypeError
+            If an attribute has anything else. Then write `state_dict` and `load_state_dict` anew.
+        ValueError
+            If two have the same name.
+        """
+        state: dict[str, Any] = {}
+        for attribute, value in self._attributes().items():
+            for name, number in flat(value, attribute):
+                if name in state:
+                    raise ValueError(f"two numbers of the state have the name {name!r}")
+                state[name] = number
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`.
@@ -115,7 +134,14 @@ class SGD:
         ValueError
             If it is not of such an optimizer over such parameters; nothing has changed then.
         """
-        self.lr = matched(self.state_dict(), state)["lr"].item()
+        new = matched(self.state_dict(), state)
+        filled = {name: refilled(value, name, new) for name, value in self._attributes().items()}
+        for optimizer in (copy.copy(self), self):  # what is refused, the copy refuses first
+            for name, value in filled.items():
+                setattr(optimizer, name, value)
+
+    def _attributes(self) -> dict[str, Any]:
+        return {name: value for name, value in attributes(self).items() if name != "params"}
 
 
 class Momentum(SGD):
@@ -163,13 +189,13 @@ class Momentum(SGD):
     @property
     def momentum(self) -> float:
         """The part λ of the last step that is kept."""
-        return self._momentum
+        return vars(self)["momentum"]
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be from 0 to below 1, but is {momentum}")
-        self._momentum = float(momentum)
+        vars(self)["momentum"] = float(momentum)
 
     def step(self) -> None:
         """Move every parameter that has a gradient; the m of the others stays, too."""
@@ -187,27 +213,7 @@ class Momentum(SGD):
             m -= change
             # θ ← θ + m, or θ ← θ + λm − ηg for Nesterov
             step = self.momentum * m - change if self.nesterov else m
-            moved.append((place, param, m, np.add(param.data, step, out=change)))
+            moved.append((place, param, m, np.add(param.array, step, out=change)))
         for place, param, m, data in moved:
             self.m[place] = m
-            param.data = data
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on from here, as `tinygrad_edu.save` takes it."""
-        state = {"lr": self.lr, "momentum": self.momentum, "nesterov": self.nesterov}
-        return state | {f"m.{place}": m for place, m in enumerate(self.m)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`.
-
-        Raises
-        ------
-        ValueError
-            If it is not of such an optimizer over such parameters; nothing has changed then.
-        """
-        new = matched(self.state_dict(), state)
-        checked = Momentum(
-            self.params, *(new[name].item() for name in ("lr", "momentum", "nesterov"))
-        )
-        self.lr, self.momentum, self.nesterov = checked.lr, checked.momentum, checked.nesterov
-        self.m = [new[f"m.{place}"] for place in range(len(self.m))]
+            param.array = data

@@ -38,7 +38,7 @@ def leaves(params: Any) -> list[Tensor]:
     for place, param in enumerate(params):
         if not isinstance(param, Tensor):
             raise TypeError(f"params[{place}] is a {type(param).__name__}, not a Tensor")
-        if not param.requires_grad or param.operation is not None:
+        if not param.requires_grad or param.node is not None:
             raise ValueError(
                 f"params[{place}] is not a leaf that requires a gradient, so it gets none: "
                 "make it with Tensor(…, requires_grad=True)"
@@ -128,7 +128,7 @@ def as_array(value: Any) -> Array:
     (array(1.5), array(2))
     """
     if isinstance(value, Variable):
-        return value.data
+        return value.array
     return np.asarray(value) if np.isscalar(value) or not hasattr(value, "dtype") else value
 
 

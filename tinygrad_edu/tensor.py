@@ -1,31 +1,38 @@
-"""Tensor: a Variable that looks like a NumPy array."""
+"""Tensor: a Variable that looks like a NumPy array.
+
+Why two classes? A `Variable` is what the backward pass needs, and a `Tensor` what people do.
+"""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from numbers import Number
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import backend, ops
-from tinygrad_edu.core import Variable, backward, op
+from tinygrad_edu import advice, backend, entry, functions, numpy_functions, ops
+from tinygrad_edu.core import Variable, backward, op, unwrapped
 from tinygrad_edu.ops import Axis, Operand
+
+_floordiv = op()(operator.floordiv)
 
 
 class Tensor(Variable):
     """An array that remembers how it was made, so that derivatives can be taken.
 
     It has NumPy's operators and its most used methods, and follows NumPy's rules of broadcasting
-    and of dtypes. Each is an operation from `tinygrad_edu.ops`, where its formula stands. For
-    functions use those of this package: `tg.exp(x)`, not `np.exp(x)`.
+    and of dtypes. Each is an operation from `tinygrad_edu.ops`, where its formula stands. NumPy's
+    own functions work on it as well, where this package has the operation: `np.exp(x)` is
+    `tg.exp(x)`.
 
     Parameters
     ----------
     data : array_like
-        Numbers, lists, an array, a Tensor (of which only the value is taken), or any array that
-        speaks DLPack (PyTorch's, JAX's). An array is shared, not copied: do not write into it
-        afterwards.
+        Numbers, lists, an array, a Tensor (of which only the value is taken), lists of Tensors that
+        require no gradient, or any array that speaks DLPack (PyTorch's, JAX's). An array is shared,
+        not copied: do not write into it afterwards.
     requires_grad : bool
         Whether to record what is made from this Tensor, so that it can receive a gradient.
     dtype : dtype, optional
@@ -46,26 +53,17 @@ class Tensor(Variable):
     """
 
     __slots__ = ()
-    __array_ufunc__ = None  # so that NumPy leaves `array * tensor` to Tensor.__rmul__
     __hash__ = object.__hash__  # by identity, although == compares the elements
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
-        array = backend.asarray(data.data if isinstance(data, Variable) else data, dtype)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(
-                f"a Tensor holds real numbers, but was given {type(data).__name__} "
-                f"data, which make an array of dtype {array.dtype}"
-            )
+        array = entry.real_array(unwrapped(data), "a Tensor holds", dtype)
         if not isinstance(requires_grad, bool):
             raise TypeError(
                 f"requires_grad must be True or False, but is {requires_grad!r}; "
                 "dtype= goes by name"
             )
-        if requires_grad and array.dtype.kind != "f":
-            raise TypeError(
-                f"only floating-point numbers have a gradient, and these are {array.dtype}: "
-                "make them with dtype=float"
-            )
+        if requires_grad:
+            _refuse_integers(array)
         super().__init__(array)
         self.requires_grad = requires_grad
 
@@ -73,12 +71,12 @@ class Tensor(Variable):
         """Add the gradient of this result to the `grad` of every leaf that it was made from.
 
         Gradients *add up* over calls, because a parameter may feed several losses. So clear them
-        (`optimizer.zero_grad()`) before each update. The history stays: a second call works.
+        (`optimizer.zero_grad()`) before each update. The graph stays: a second call works.
 
         Parameters
         ----------
         gradient : array_like, optional
-            The rates to start from, in this result's shape. Not needed for a single number: it
+            The gradient to start from, in this result's shape. Not needed for a single number: it
             starts from 1.
 
         Raises
@@ -97,6 +95,33 @@ class Tensor(Variable):
         Tensor(7., dtype=float64)
         """
         backward(self, gradient)
+
+    # ── What is assigned ─────────────────────────────────────────────────────────────────────────
+
+    @property
+    def data(self) -> Any:
+        """The value, an array. Assign a new array to it, or numbers; never write into the old one.
+
+        The results that were made from the old array still need it: their backward pass is refused.
+        """
+        return self.array
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        home = backend.name_of(self.array)
+        array = entry.real_array(unwrapped(data), "data holds")
+        if self.requires_grad:
+            _refuse_integers(array)
+        self.array = array if backend.is_array(data) else backend.move(array, home)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` added up, a Tensor; None before, and to start anew."""
+        return self.gradient
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self.gradient = grad if grad is None or isinstance(grad, Tensor) else Tensor(grad)
 
     # ── What it is ───────────────────────────────────────────────────────────────────────────────
 
@@ -131,8 +156,8 @@ class Tensor(Variable):
     def __repr__(self) -> str:
         text = np.array2string(backend.move(self.data, "numpy"), separator=", ", prefix="Tensor(")
         end = f", dtype={self.dtype}"
-        if self.operation is not None:
-            end += f", recorded by {self.operation.name}"
+        if self.node is not None:
+            end += f", recorded by {self.node.operation.name}"
         elif self.requires_grad:
             end += ", requires_grad=True"
         return f"Tensor({text}{end})"
@@ -154,7 +179,7 @@ class Tensor(Variable):
         return self.data.item()
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """Return the value as a NumPy array on the host, without its history.
+        """Return the value as a NumPy array on the host, without its graph.
 
         On the NumPy backend it is the same array: copy it before you write into it.
         """
@@ -162,7 +187,7 @@ class Tensor(Variable):
         return array
 
     def detach(self) -> Tensor:
-        """Return a Tensor of the same value that has no history and requires no gradient."""
+        """Return a Tensor of the same value that has no graph and requires no gradient."""
         return Tensor(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -203,62 +228,73 @@ class Tensor(Variable):
 
     # ── Operators ────────────────────────────────────────────────────────────────────────────────
 
-    def __add__(self, other: Operand) -> Tensor:
-        return ops.add(self, other)
+    __add__ = ops.add
+    __sub__ = ops.subtract
+    __mul__ = ops.multiply
+    __truediv__ = ops.divide
+    __pow__ = ops.power
+    __matmul__ = ops.matmul
+    __neg__ = ops.negative
+    __abs__ = ops.abs
+
+    def __pos__(self) -> Tensor:
+        return self
 
     def __radd__(self, other: Operand) -> Tensor:
         return ops.add(other, self)
 
-    def __sub__(self, other: Operand) -> Tensor:
-        return ops.subtract(self, other)
-
     def __rsub__(self, other: Operand) -> Tensor:
         return ops.subtract(other, self)
-
-    def __mul__(self, other: Operand) -> Tensor:
-        return ops.multiply(self, other)
 
     def __rmul__(self, other: Operand) -> Tensor:
         return ops.multiply(other, self)
 
-    def __truediv__(self, other: Operand) -> Tensor:
-        return ops.divide(self, other)
-
     def __rtruediv__(self, other: Operand) -> Tensor:
         return ops.divide(other, self)
-
-    def __pow__(self, other: Operand) -> Tensor:
-        return ops.power(self, other)
 
     def __rpow__(self, other: Operand) -> Tensor:
         return ops.power(other, self)
 
-    def __matmul__(self, other: Operand) -> Tensor:
-        return ops.matmul(self, other)
-
     def __rmatmul__(self, other: Operand) -> Tensor:
         return ops.matmul(other, self)
 
-    def __neg__(self) -> Tensor:
-        return ops.negative(self)
+    def __eq__(self, other: object) -> Any:  # element by element, as NumPy's
+        return _equal(self, other) if _is_operand(other) else NotImplemented
 
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
+    def __ne__(self, other: object) -> Any:
+        return _not_equal(self, other) if _is_operand(other) else NotImplemented
 
     # Comparisons are piecewise constant, and not recorded.
-    __eq__ = op()(operator.eq)  # element by element, as NumPy's
-    __ne__ = op()(operator.ne)
     __lt__ = op()(operator.lt)
     __le__ = op()(operator.le)
     __gt__ = op()(operator.gt)
     __ge__ = op()(operator.ge)
+
+    __floordiv__ = _floordiv
+    # Masks: & | ^ ~
+    __and__ = __rand__ = op()(operator.and_)
+    __or__ = __ror__ = op()(operator.or_)
+    __xor__ = __rxor__ = op()(operator.xor)
+    __invert__ = op()(operator.invert)
+
+    def __rfloordiv__(self, other: Operand) -> Tensor:
+        return _floordiv(other, self)
+
+    def __mod__(self, other: Operand) -> Tensor:
+        raise TypeError("a Tensor has no %: write x - x // n * n, which is recorded")
+
+    __rmod__ = __mod__
+
+    # NumPy's functions call these where an argument is a Tensor; see numpy_functions.py.
+    __array_ufunc__ = numpy_functions.array_ufunc
+    __array_function__ = numpy_functions.array_function
 
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
-            "a Tensor's elements cannot be set, as its history needs them: make a new Tensor with "
+            "a Tensor's elements cannot be set, as its graph needs them: make a new Tensor with "
             "tg.where, or give a leaf a new array with tensor.data = …"
         )
 
@@ -284,7 +320,7 @@ class Tensor(Variable):
         return self._unless_leaf() @ other
 
     def _unless_leaf(self) -> Tensor:
-        if self.requires_grad and self.operation is None:
+        if self.requires_grad and self.node is None:
             raise TypeError(
                 "an in-place operator on a leaf would put a new Tensor in its place: "
                 "use an optimizer, or w.data = w.data - lr * w.grad.data, to change its value"
@@ -306,37 +342,58 @@ class Tensor(Variable):
         """Give another shape; see `tinygrad_edu.reshape`."""
         return ops.reshape(self, _one_argument(shape))
 
-    def astype(self, dtype: Any) -> Tensor:
-        """Convert to another dtype; see `tinygrad_edu.astype`."""
-        return ops.astype(self, dtype)
-
     def to(self, name: str) -> Tensor:
         """Bring to a backend, "numpy" or "cupy". Its gradient comes back to where it was."""
         return _to(self, name)
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Add up the elements; see `tinygrad_edu.sum`."""
-        return ops.sum(self, axis=axis, keepdims=keepdims)
+    # Each operation on one array is a method, too.
+    exp, expm1, log, log1p, sqrt = ops.exp, ops.expm1, ops.log, ops.log1p, ops.sqrt
+    sin, cos, tanh, sigmoid = ops.sin, ops.cos, ops.tanh, ops.sigmoid
+    abs, relu, clip, maximum, minimum = ops.abs, ops.relu, ops.clip, ops.maximum, ops.minimum
+    ravel, squeeze, expand_dims, swapaxes = ops.ravel, ops.squeeze, ops.expand_dims, ops.swapaxes
+    broadcast_to, astype, matmul = ops.broadcast_to, ops.astype, ops.matmul
+    sum, mean, var, std, max, min = ops.sum, ops.mean, ops.var, ops.std, ops.max, ops.min
+    logsumexp, softmax = functions.logsumexp, functions.softmax
+    log_softmax = functions.log_softmax
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Take the mean; see `tinygrad_edu.mean`."""
-        return ops.mean(self, axis=axis, keepdims=keepdims)
+    # These are piecewise constant, like comparisons, and not recorded.
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Tell whether all elements are true, or not 0, along axes."""
+        return _all(self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        """Take the variance; see `tinygrad_edu.var`."""
-        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Tell whether any element is true, or not 0, along axes."""
+        return _any(self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Take the largest element; see `tinygrad_edu.max`."""
-        return ops.max(self, axis=axis, keepdims=keepdims)
+    def argmax(self, axis: int | None = None) -> Tensor:
+        """Tell where the largest element is, along an axis or in the flat array."""
+        return _argmax(self, axis=axis)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Take the smallest element; see `tinygrad_edu.min`."""
-        return ops.min(self, axis=axis, keepdims=keepdims)
+    def argmin(self, axis: int | None = None) -> Tensor:
+        """Tell where the smallest element is, along an axis or in the flat array."""
+        return _argmin(self, axis=axis)
+
+    def __round__(self, decimals: int = 0) -> Tensor:
+        return _round(self, decimals=decimals)
+
+    def __getattr__(self, name: str) -> Any:  # only where there is none
+        raise advice.missing(self, name, "a Tensor", advice.TENSOR)
+
+
+_all, _any, _argmax, _argmin = op()(np.all), op()(np.any), op()(np.argmax), op()(np.argmin)
+_round = op()(np.round)
+_equal = op()(operator.eq)
+_not_equal = op()(operator.ne)
+
+
+def _is_operand(other: object) -> bool:
+    # With a text, None or any other object == is False, so that `in` and `index` work on lists.
+    numbers = isinstance(other, Variable | Number | Sequence) or backend.is_array(other)
+    return (numbers or hasattr(other, "__array__")) and not isinstance(other, str | bytes)
 
 
 def _home(x: Any) -> str:
-    return backend.name_of(x.data if isinstance(x, Variable) else x)
+    return backend.name_of(unwrapped(x))
 
 
 @op(lambda g, y, x, name: _to(g, _home(x)))
@@ -347,3 +404,11 @@ def _to(x: Any, name: str) -> Any:
 def _one_argument(arguments: tuple[Any, ...]) -> Any:
     # NumPy takes both x.reshape(2, 3) and x.reshape((2, 3)).
     return arguments[0] if len(arguments) == 1 else arguments
+
+
+def _refuse_integers(array: Any) -> None:
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"only floating-point numbers have a gradient, and these are {array.dtype}: "
+            "make them with dtype=float"
+        )
