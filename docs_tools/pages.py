@@ -31,7 +31,8 @@ TITLES = {  # of the examples' folders
 MODULES = (  # in reading order
     *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
     *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
-    *("data", "datasets", "optim", "training", "curvature", "distributed", "graph", "evidence"),
+    *("data", "datasets", "optim", "training"),
+    *("spectrum", "curvature", "distributed", "graph", "evidence"),
 )
 LEDGER = """\
 ---

@@ -11,14 +11,10 @@ from tinygrad_edu.check import check_grads
 from tinygrad_edu.core import grad, op
 from tinygrad_edu.curvature import (
     HessianOperator,
-    SpectralDensity,
     classify_critical_point,
     escape_direction,
-    extreme_eigenpairs,
     hessian,
     hvp,
-    lanczos,
-    spectral_density,
 )
 from tinygrad_edu.data import DataLoader, TensorDataset
 from tinygrad_edu.functions import (
@@ -67,6 +63,12 @@ from tinygrad_edu.ops import (
 )
 from tinygrad_edu.optim import SGD, Momentum
 from tinygrad_edu.recording import no_grad
+from tinygrad_edu.spectrum import (
+    SpectralDensity,
+    extreme_eigenpairs,
+    lanczos,
+    spectral_density,
+)
 from tinygrad_edu.state import load, save
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training import Score, evaluate, updates
@@ -90,9 +92,9 @@ __all__ = [  # noqa: RUF022 (in reading order)
     "TensorDataset", "DataLoader", "datasets",
     "SGD", "Momentum",
     "updates", "evaluate", "Score",
-    # the Hessian: curvature.py
-    "hvp", "hessian", "HessianOperator", "lanczos", "extreme_eigenpairs",
-    "classify_critical_point", "escape_direction", "spectral_density", "SpectralDensity",
+    # the Hessian: spectrum.py, curvature.py
+    "lanczos", "extreme_eigenpairs", "spectral_density", "SpectralDensity",
+    "hvp", "hessian", "HessianOperator", "classify_critical_point", "escape_direction",
     # what was recorded: graph.py
     "graph",
 ]  # fmt: skip
