@@ -1,13 +1,15 @@
 """The code fences of the pages: excerpts of the real source, drawings, and running them all.
 
     ```python source="core.py:grad"     the source of a function, class, method or assignment
+    ```python source="examples/evidence.py:judge"               the same, outside the package
     ```python source="core.py:grad" from="for " to="return" docstring="no"     some of its lines
     ```python draw alt="x·x + x"        run as code; its last expression is an SVG, shown below
     ```python browser="no"              run as code, but not by Python in a reader's browser: it
                                         needs threads, Matplotlib or SciPy
 
 All other `python` fences of a page run in order, in one namespace: as code, or as a doctest if they
-start with >>>. Where a `text` fence with an error follows at once, just that error must come.
+start with >>>. Where a `text` fence with an error follows at once, just that error must come. With
+`raises="ValueError"` an error of this class must come, and its message is put into the fence.
 """
 
 import ast
@@ -21,7 +23,10 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-PACKAGE = Path(__file__).parent.parent / "tinygrad_edu"
+import tinygrad_edu
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(tinygrad_edu.__file__).parent
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})([^\n]*)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
 ERROR = re.compile(r"\w*(Error|Exception): ")
 
@@ -90,7 +95,7 @@ def locate(text, lines, first, last, source):
 
 
 def excerpt(source, start="", end="", docstring="yes"):
-    """Return lines of the package's source, and the title to put above them.
+    """Return lines of a source file, and the title to put above them.
 
     >>> code, title = excerpt("core.py:grad", start="def grad(", end="inputs:")
     >>> print(code)
@@ -99,7 +104,8 @@ def excerpt(source, start="", end="", docstring="yes"):
         inputs: Any,
     """
     file, _, name = source.partition(":")
-    text = (PACKAGE / file).read_text(encoding="utf-8")
+    path = ROOT / file if "/" in file else PACKAGE / file
+    text = path.read_text(encoding="utf-8")
     tree, lines = ast.parse(text), text.splitlines()
     first, last = 1, len(lines)
     if name:
@@ -148,9 +154,9 @@ def runs(fence, browser=False):
 
 
 def run(text, page, namespace, browser=False):
-    """Run the Python fences of a page, one by one, and yield each with the value of a drawing.
+    """Run the Python fences of a page, one by one, and yield each with what is to be shown.
 
-    With `browser`, leave out what a browser cannot run.
+    That is the value of a drawing, or an error. With `browser`, leave out what it cannot run.
     """
     fences = parse(text)
     for fence, after in zip(fences, [*fences[1:], None]):
@@ -158,17 +164,21 @@ def run(text, page, namespace, browser=False):
             continue
         follows = after and after.language == "text" and not text[fence.end : after.start].strip()
         expected = after.body.strip() if follows and ERROR.match(after.body) else ""
+        raises = after.options.get("raises", "") if follows else ""
         said, value = "", None
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 value = execute(fence, page, namespace)
         except Exception as error:
-            if not expected:
+            if not expected and not raises:
                 raise
             name = type(error).__name__
             said = "\n".join([f"{name}: {error}", *getattr(error, "__notes__", [])])
-        if said != expected:
-            raise AssertionError(f"{page}:{fence.line}: expected {expected!r}, but got {said!r}")
+        if raises and said.startswith(f"{raises}: "):
+            value = said
+        elif said != (expected or raises):
+            told = f"expected {expected or raises!r}, but got {said!r}"
+            raise AssertionError(f"{page}:{fence.line}: {told}")
         yield fence, value
 
 
@@ -187,11 +197,15 @@ def drawing(svg, alt):
 
 def expand(text, page, live=False):
     """Put the excerpts and the drawings in; if the page is live, mark what can be run on it."""
-    fences, drawings, namespace = parse(text), {}, {"__name__": page}
+    fences, drawings, errors, namespace = parse(text), {}, {}, {"__name__": page}
     left = sum(fence.language == "python" and "draw" in fence.options for fence in fences)
+    left += sum("raises" in fence.options for fence in fences)
     running = run(text, page, namespace)
     while left:  # so that a page without drawings is not run
         fence, value = next(running)
+        after = next((it for it in fences if it.start > fence.start), None)
+        if after and "raises" in after.options:
+            errors[after.start], left = value, left - 1
         if "draw" in fence.options:
             if not str(value).startswith("<svg"):
                 raise TypeError(f"{page}:{fence.line}: a drawing must be SVG, not {value!r:.60}")
@@ -207,6 +221,8 @@ def expand(text, page, live=False):
             except (ValueError, TypeError, OSError) as error:
                 raise ValueError(f"{page}:{fence.line}: {error}") from error
             shown = f'```python title="{title}"\n{code}\n```'
+        elif fence.start in errors:
+            shown = f"```text\n{errors[fence.start]}\n```"
         elif fence.language == "python":
             head = "{ .python .run }" if live and runs(fence, browser=True) else "python"
             shown = f"```{head}\n{fence.body}```"

@@ -1,27 +1,34 @@
-"""Make the pages that nobody writes: the notes, the ledger, the speed, the reference.
+"""Write the site as a plain folder of Markdown, with the configuration to build it from.
 
-python docs_tools/pages.py
+python docs_tools/pages.py && properdocs build -f build/pages/mkdocs.yml
 
-They are written into docs/, where Git ignores them, and only if they have changed.
+The folder has what is written in docs/, with the excerpts, the drawings and the numbers filled in,
+and the pages that nobody writes: the notes, the ledger, the speed, the reference.
 """
 
 import ast
+import functools
+import hashlib
 import html
 import io
 import json
 import re
+import subprocess
 import sys
 import textwrap
 import zipfile
+import zlib
 
+import fences
+import yaml
 from precompute import playground, precompute
-from vendor import ROOT, fetch, put, runtime
+from vendor import ASSETS, MADE, ROOT, fetch, put, runtime
 
 sys.path.insert(0, str(ROOT / "examples"))
 import run_all
 
 DOCS = ROOT / "docs"
-MADE = ("notes", "api", "ledger.md", "speed.md", "contributing.md", "changelog.md")
+LIVE = ("index.md", "fifteen_minutes.md", "source/")  # whose code readers can run on the page
 TITLES = {  # of the examples' folders
     "batch": "Batches (批次)",
     "momentum": "Momentum (动量)",
@@ -32,8 +39,13 @@ MODULES = (  # in reading order
     *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
     *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
     *("data", "datasets", "optim", "training"),
-    *("spectrum", "curvature", "distributed", "graph", "evidence"),
+    *("spectrum", "curvature", "distributed", "graph"),
 )
+NUMPY = "https://numpy.org/doc/stable/reference/"
+NUMPY_NAMES = {  # that signatures link
+    "numpy.ndarray": "generated/numpy.ndarray.html",
+    "numpy.random.Generator": "random/generator.html#numpy.random.Generator",
+}
 LEDGER = """\
 ---
 hide: [toc]
@@ -114,6 +126,21 @@ def weave(script, folder, summary):
     return "\n\n".join(parts) + "\n", "-" + textwrap.indent(card, "    ")[1:]
 
 
+def alone(script):
+    """Return a script that runs wherever it is downloaded to: evidence.py is part of it."""
+    shared = (run_all.HERE / "evidence.py").read_text(encoding="utf-8")
+    code = (
+        "import types\n\n# What the examples share: examples/evidence.py.\n"
+        f"evidence = types.ModuleType('evidence')\nexec(r'''{shared}''', vars(evidence))\n"
+    )
+    text = script.read_text(encoding="utf-8")
+    before = r"^sys\.path\.append\(.*\nimport evidence\n"
+    text, count = re.subn(before, lambda _: code, text, flags=re.MULTILINE)
+    if count != 1 or "'''" in shared:
+        raise ValueError(f"evidence.py cannot be put into {script}")
+    return text
+
+
 def notes(folders):
     """Weave all the examples, and lay out their cards."""
     pages, index = {}, []
@@ -125,7 +152,7 @@ def notes(folders):
             folder = folders[script]
             page, card = weave(script, folder, summary)
             pages[f"notes/{group}/{script.stem}.md"] = page
-            pages[f"notes/{group}/{script.name}"] = script.read_text(encoding="utf-8")
+            pages[f"notes/{group}/{script.name}"] = alone(script)
             for file in [*folder.glob("*.svg"), *folder.glob("*.gif")]:
                 pages[f"notes/{group}/{script.stem}/{file.name}"] = file.read_bytes()
             cards.append(card)
@@ -192,7 +219,7 @@ def title_of(page):
 
 def reference():
     """Make a page for each module, and the list of them."""
-    package = ROOT / "tinygrad_edu"
+    package = fences.PACKAGE
     missing = {file.stem for file in package.glob("[!_]*.py")} ^ set(MODULES)
     if missing:
         raise ValueError(f"MODULES and the package differ in {missing}")
@@ -210,7 +237,7 @@ def reference():
 
 def zipped():
     """Pack the package for Python in the browser, always into the same bytes."""
-    package, packed = ROOT / "tinygrad_edu", io.BytesIO()
+    package, packed = fences.PACKAGE, io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for file in sorted([*package.glob("*.py"), *package.glob("*.npz")]):
             undated = zipfile.ZipInfo(f"tinygrad_edu/{file.name}")
@@ -218,15 +245,145 @@ def zipped():
     return packed.getvalue()
 
 
+# ── What is filled into pages ────────────────────────────────────────────────────────────────────
+
+
+@functools.cache
+def tests():
+    """List the tests that pytest finds, without those that need JAX."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    jax = ["--ignore=tests/test_oracle.py", "--ignore=tests/test_programs.py"]
+    done = subprocess.run([*command, *jax], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"pytest cannot collect the tests:\n{done.stdout}{done.stderr}")
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def count_tests(text, found):
+    """Put in how many tests there are, and refuse names of tests that are not there.
+
+    >>> count_tests("{{tests/test_a.py}} tests, `test_x`", ["tests/test_a.py::test_x"])
+    '1 tests, `test_x`'
+    """
+
+    def count(match):
+        number = sum(test.startswith(match[1]) for test in found)
+        if not number:
+            raise ValueError(f"no test is called {match[1]}…")
+        return f"{number:,}"
+
+    names = {test.rpartition("::")[2] for test in found}
+    for name in re.findall(r"`(test_\w+(?:\[[^`]*\])?)`", text):
+        if name not in names and not any(known.startswith(f"{name}[") for known in names):
+            raise ValueError(f"there is no test {name}")
+    return re.sub(r"\{\{(\S*)\}\}", count, text)
+
+
+def place_of(name):
+    """Find the reference of a public name: its page and its anchor, or None.
+
+    >>> place_of("grad"), place_of("nn.Linear"), place_of("nn"), place_of("unknown")
+    ('core.md#tinygrad_edu.core.grad', 'nn.md#tinygrad_edu.nn.Linear', 'nn.md', None)
+    """
+    first, _, rest = name.partition(".")
+    if first in MODULES and not rest:
+        return f"{first}.md"
+    for module in [first] if first in MODULES else MODULES:
+        inner = rest if first in MODULES else name
+        source = (fences.PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+        try:
+            fences.find(ast.parse(source), inner)
+        except (ValueError, AttributeError):
+            continue
+        return f"{module}.md#tinygrad_edu.{module}.{inner}"
+    return None
+
+
+def link_names(text, page):
+    """Link code such as `tg.grad` to the reference, but not in headings, fences and links."""
+
+    def link(match):
+        place = place_of(match[1])
+        return f"[{match[0]}]({'../' * page.count('/')}api/{place})" if place else match[0]
+
+    parts, done = [], 0
+    for fence in [*fences.parse(text), None]:
+        prose = text[done : fence.start if fence else len(text)]
+        pattern = r"^#.*$|\[[^\]\n]*\]\([^)]*\)|(?<!`)`tg\.([\w.]+)`(?!`)"
+        put_in = re.sub(pattern, lambda m: link(m) if m[1] else m[0], prose, flags=re.MULTILINE)
+        parts += [put_in, text[fence.start : fence.end] if fence else ""]
+        done = fence.end if fence else done
+    return "".join(parts)
+
+
+# ── The folder ───────────────────────────────────────────────────────────────────────────────────
+
+
+def inventory():
+    """Write an inventory of NumPy's names, as Sphinx does; named by its content, for caches."""
+    lines = "".join(f"{name} py:class 1 {place} -\n" for name, place in NUMPY_NAMES.items())
+    head = "# Sphinx inventory version 2\n# Project: NumPy\n# Version: 2\n# zlib:\n"
+    data = head.encode() + zlib.compress(lines.encode())
+    return f"numpy-{hashlib.sha256(data).hexdigest()[:8]}.inv", data
+
+
+def folder(name):
+    """List a folder's pages in reading order."""
+    if name == "source/":
+        return ["source/index.md", *chapters()]
+    if name == "api/":
+        return ["api/index.md", *(f"api/{module}.md" for module in MODULES)]
+    groups = {group: [f"notes/{group}/index.md"] for group in TITLES}
+    for script in examples():
+        groups[script.parent.name].append(f"notes/{script.parent.name}/{script.stem}.md")
+    return ["notes/index.md", *({TITLES[group]: groups[group]} for group in groups)]
+
+
+def configuration(live):
+    """Complete mkdocs.yml: the navigation, where a folder stands for its pages, and the paths."""
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    config["nav"] = [
+        {title: folder(target) if str(target).endswith("/") else target}
+        for entry in config["nav"]
+        for title, target in entry.items()
+    ]
+    if live:
+        config["extra_javascript"] += ["assets/live/python.js", "assets/live/fences.js"]
+        config["extra_css"].append("assets/live/fences.css")
+    plugins = {name: options for plugin in config["plugins"] for name, options in plugin.items()}
+    python = plugins["mkdocstrings"]["handlers"]["python"]
+    name, data = inventory()
+    put(MADE.parent / name, data)
+    python["inventories"] = [{"url": (MADE.parent / name).as_uri(), "base_url": NUMPY}]
+    python["options"]["extensions"] = [str(ROOT / "docs_tools" / "doctests.py")]
+    config |= {"docs_dir": str(MADE), "site_dir": str(ROOT / "site")}
+    return yaml.safe_dump(config, allow_unicode=True, sort_keys=False, width=100)
+
+
+def written(live):
+    """Read docs/, and put the excerpts, the drawings, the numbers and the links into its pages."""
+    pages = {}
+    for file in sorted(file for file in DOCS.rglob("*") if file.is_file()):
+        name = file.relative_to(DOCS).as_posix()
+        if file.suffix != ".md":
+            pages[name] = file.read_bytes()
+            continue
+        text = file.read_text(encoding="utf-8")
+        text = count_tests(text, tests()) if "{{" in text else text
+        text = fences.expand(text, f"docs/{name}", live and name.startswith(LIVE))
+        pages[name] = link_names(text, name)
+    return pages
+
+
 def write():
-    """Run the examples that have changed, and write all pages; tell if they can run Python."""
-    for package in ("katex", "d3-array", "d3-contour"):
-        fetch(package)
+    """Run the examples that have changed, and write the folder."""
+    vendored = [fetch(package) for package in ("katex", "d3-array", "d3-contour")]
     live = runtime() is not None
     folders, failures = run_all.run_scripts(ROOT / "build" / "examples")
     if failures:
         raise ValueError("\n".join(failures))
-    pages = notes(folders) | {"ledger.md": ledger(folders)} | speed() | reference()
+    pages = written(live)
+    pages |= notes(folders) | {"ledger.md": ledger(folders)} | speed() | reference()
     for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         pages[name.lower()] = text.replace("](docs/", "](")  # on the site, they stand in docs/
@@ -234,13 +391,16 @@ def write():
     for surface in playground.SURFACES:
         pages[f"assets/playground/precomputed/{surface}.js"] = precompute(surface)
     for name, content in pages.items():
-        put(DOCS / name, content if isinstance(content, bytes) else content.encode())
-    for name in MADE:  # what an example that is gone has left
-        for file in (DOCS / name).rglob("*.*"):
-            if str(file.relative_to(DOCS)) not in pages:
-                file.unlink()
-    return live
+        put(MADE / name, content if isinstance(content, bytes) else content.encode())
+    for file in MADE.rglob("*.*"):  # what is there from a page that is gone
+        known = file.relative_to(MADE).as_posix() in pages or file.is_dir()
+        if not known and not any(file.is_relative_to(it) for it in [*vendored, ASSETS / "pyodide"]):
+            file.unlink()
+    put(MADE.parent / "mkdocs.yml", configuration(live).encode())
 
 
 if __name__ == "__main__":
-    write()
+    try:
+        write()
+    except ValueError as error:
+        sys.exit(f"error: {error}")

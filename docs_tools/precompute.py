@@ -10,9 +10,9 @@ import sys
 from itertools import product
 
 import numpy as np
-from vendor import ASSETS
+from vendor import ROOT
 
-sys.path.insert(0, str(ASSETS / "playground"))
+sys.path.insert(0, str(ROOT / "docs" / "assets" / "playground"))
 import playground
 
 
@@ -47,7 +47,7 @@ def settings_of(name):
             yield settings | {"nesterov": nesterov}
 
 
-@functools.cache  # `mkdocs serve` builds again and again
+@functools.cache  # the tests ask for it again and again
 def precompute(name):
     """Return the script with all that the page shows of a surface."""
     surface = playground.SURFACES[name]

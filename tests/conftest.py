@@ -13,8 +13,8 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_playground_page.py": "opens the playground in a browser",
     "test_pyodide.py": "runs Python in Node",
     "test_vendor.py": "is about files of the site",
-    "test_trust.py": "is about a page of the site",
     "test_docs.py": "is about texts",
+    "test_site_pages.py": "is about pages of the site",
     "test_session.py": "runs chapters as a browser does, where there is only NumPy",
     "test_playground.py": "computes for a browser, where there is only NumPy",
     "test_pages.py": "runs pages that show NumPy's arrays",
@@ -22,7 +22,6 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[saddle": "draws on the host",
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[rolling": "takes minutes there",
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[flat_and": "takes minutes there",
-    "test_mistakes.py::test_the_page_of_mistakes": "is about a page that shows NumPy's errors",
     "test_numpy_functions.py::test_numpys_function_has": "has NumPy's arrays in the calls",
     "test_numpy_functions.py::test_what_is_piecewise": "has NumPy's arrays in the calls",
     "test_numpy_functions.py::test_what_only_looks": "has NumPy's arrays in the calls",
@@ -36,21 +35,24 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_faults.py::test_after_a_fork": "a CUDA context does not survive a fork",
     "test_tensor.py::test_asarray_shares": "nothing goes to the host unasked",
 }
-MISSING = [  # why a test may be left out anywhere: a package, a program or time is missing
+MISSING = [  # why a test may be left out: a package or a program is not there
     "JAX is not installed",
     "MPI is not installed",
-    "could not import 'torch'",
-    "takes minutes",
+    "could not import",
     "are not part of this package",
     "is not part of this package",
     "not there",
-    "no small disk can be mounted here",
     "Debian's package dataset-fashion-mnist is not installed",
+]
+ELSEWHERE = [  # or it runs another time, or on another machine
+    "takes minutes",
+    "no small disk can be mounted here",
     "needs the signals of a POSIX system",
     "needs CuPy",
     "mypy is not installed",
     "basedpyright is not installed",
 ]
+EXAMPLES = 1  # what --examples said
 SKIPPED = set()  # why tests were left out in this run
 
 
@@ -62,9 +64,22 @@ def pytest_addoption(parser):
         help="run every test on NumPy, or on CuPy with a GPU or on the CPU (tests/cupy_on_cpu)",
     )
     parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption(
+        "--no-missing",
+        action="store_true",
+        help="fail where a test is skipped because a package or a program is missing",
+    )
+    parser.addoption(
+        "--examples", type=int, default=1, help="draw so many times as many examples of each law"
+    )
+    parser.addoption(
+        "--programs", type=int, default=100, help="compare so many random programs with JAX"
+    )
 
 
 def pytest_configure(config):
+    global EXAMPLES
+    EXAMPLES = config.getoption("--examples")
     config.addinivalue_line("markers", "long: takes minutes; runs with --long")
     tg.use(config.getoption("--backend"))
 
@@ -76,11 +91,15 @@ def pytest_collection_modifyitems(config, items):
             if "long" in item.keywords:
                 item.add_marker(later)
     if config.getoption("--backend") == "cupy":
-        for item in items:
-            name = item.nodeid.removeprefix("tests/")
-            for start, why in ON_THE_HOST.items():
-                if name.startswith(start):
-                    item.add_marker(pytest.mark.skip(reason=f"left out on CuPy: it {why}"))
+        names = {item: item.nodeid.removeprefix("tests/") for item in items}
+        for start, why in ON_THE_HOST.items():
+            found = [item for item, name in names.items() if name.startswith(start)]
+            for item in found:
+                item.add_marker(pytest.mark.skip(reason=f"left out on CuPy: it {why}"))
+            file, _, test = start.partition("::")
+            collected = any(name.startswith(file) for name in names.values())
+            if test and collected and not found and not any("::" in it for it in config.args):
+                raise pytest.UsageError(f"tests/conftest.py lists {start}, which is not there")
 
 
 def pytest_runtest_logreport(report):
@@ -92,9 +111,11 @@ pytest_collectreport = pytest_runtest_logreport  # a whole file
 
 
 def pytest_sessionfinish(session):
-    """On CuPy, fail where a test was left out for a reason that is not listed."""
-    listed = [*MISSING, *(f"left out on CuPy: it {why}" for why in ON_THE_HOST.values())]
+    """Fail where a test was skipped that had to run."""
+    asked = session.config.getoption
+    on_the_host = [f"left out on CuPy: it {why}" for why in ON_THE_HOST.values()]
+    listed = [*ELSEWHERE, *on_the_host, *([] if asked("--no-missing") else MISSING)]
     unlisted = [why for why in SKIPPED if not any(part in why for part in listed)]
-    if unlisted and session.config.getoption("--backend") == "cupy":
-        print("\nERROR: skipped on CuPy, and not listed in tests/conftest.py:", *unlisted, sep="\n")
+    if unlisted and (asked("--no-missing") or asked("--backend") == "cupy"):
+        print("\nERROR: skipped, but had to run (see tests/conftest.py):", *unlisted, sep="\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -3,13 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from conftest import ON_THE_HOST
 
 try:
     import cuda_on_cpu
@@ -17,13 +15,6 @@ except ImportError:
     cuda_on_cpu = None
 needs_cupy = pytest.mark.skipif("config.getoption('--backend') == 'numpy'", reason="needs CuPy")
 on_cpu = pytest.mark.skipif(not cuda_on_cpu, reason="needs CuPy on the CPU: tests/cupy_on_cpu")
-
-
-def test_what_is_left_out_on_cupy_is_there():
-    for name in ON_THE_HOST:
-        file, _, test = name.partition("[")[0].partition("::")
-        source = (Path(__file__).parent / file).read_text(encoding="utf-8")
-        assert f"def {test}" in source
 
 
 def test_an_unknown_backend_is_refused_and_nothing_changes():

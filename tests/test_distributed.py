@@ -1,6 +1,6 @@
 """Ranks that MPI really starts make the steps of one process, or end, all of them, with a message.
 
-Where MPI is not installed, most of this is skipped, unless TINYGRAD_EDU_MPI=required.
+Where MPI is not installed, most of this is skipped.
 """
 
 import os
@@ -15,10 +15,7 @@ import pytest
 
 import tinygrad_edu as tg
 
-REQUIRED = os.environ.get("TINYGRAD_EDU_MPI") == "required"
-needs_mpi = pytest.mark.skipif(
-    not find_spec("mpi4py") and not REQUIRED, reason="MPI is not installed"
-)
+needs_mpi = pytest.mark.skipif(not find_spec("mpi4py"), reason="MPI is not installed")
 
 PROBLEM = f"""
 BACKEND = {tg.backend.current()!r}"""  # that the ranks compute on

@@ -22,7 +22,7 @@ def inserted(path, before, code):
 
 
 def test_the_recipe_for_an_operation_works_to_the_letter(tmp_path):
-    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "add_an_operation.md").read_text(encoding="utf-8")
     operation, case, law = (
         textwrap.dedent(code)
         for code in re.findall(r"```(?:python|text)\n(.*?)```", page, flags=re.DOTALL)
@@ -77,3 +77,8 @@ def code_lines(path):
 
 def test_core_can_be_read_in_a_quarter_of_an_hour():
     assert code_lines(Path(tg.__file__).parent / "core.py") <= 220
+
+
+def test_the_readme_links_to_nothing_that_an_index_cannot_show():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\]\((?!https://)", page) == []

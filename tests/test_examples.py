@@ -1,8 +1,5 @@
 """The examples: every claim is judged, and a planted bug overturns the verdict."""
 
-import ast
-import doctest
-import importlib.util
 import json
 import re
 import runpy
@@ -11,31 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_docs import code_lines
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-if not EXAMPLES.exists():
-    pytest.skip("the examples are not part of this package", allow_module_level=True)
+evidence = pytest.importorskip("evidence", reason="the examples are not part of this package")
+cells, run_all = (pytest.importorskip(name) for name in ("cells", "run_all"))
 
 SCRIPTS = sorted(EXAMPLES.glob("*/*.py"))
 EXPECTED = json.loads((EXAMPLES / "expected.json").read_text(encoding="utf-8"))
 pytestmark = pytest.mark.filterwarnings("default")
 needs_mpi = pytest.mark.skipif(not find_spec("mpi4py"), reason="MPI is not installed")
-
-
-def module(name):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-@pytest.fixture(scope="module")
-def run_all():
-    return module("run_all")
 
 
 # ── The pages ────────────────────────────────────────────────────────────────────────────────────
@@ -44,23 +27,11 @@ def run_all():
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 class TestScript:
     def test_is_a_page_with_a_title_and_a_verdict(self, script):
-        cells = module("cells").split(script.read_text(encoding="utf-8"))
-        assert cells[0][0] == "markdown"
-        assert cells[0][2].startswith("# ")
-        assert cells[-1][0] == "code"
-        assert "evidence.report(" in cells[-1][2]
-
-    def test_is_short(self, script):
-        """But for the verdicts' own words."""
-        tree = ast.parse(script.read_text(encoding="utf-8"))
-        verdicts = [node for node in tree.body if "evidence.report(" in ast.unparse(node)]
-        words = sum(node.end_lineno - node.lineno + 1 for node in verdicts)
-        assert code_lines(script) - words <= 136
-
-    def test_says_what_would_overturn_each_verdict(self, script):
-        source = script.read_text(encoding="utf-8")
-        assert len(re.findall(r"\brule=", source)) == source.count("evidence.report(")
-        assert not re.search(r'verdict="[a-z ]+",', source)  # computed, never written in
+        found = cells.split(script.read_text(encoding="utf-8"))
+        assert found[0][0] == "markdown"
+        assert found[0][2].startswith("# ")
+        assert found[-1][0] == "code"
+        assert "evidence.report(" in found[-1][2]
 
     def test_is_listed(self, script):
         page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
@@ -72,16 +43,12 @@ def test_every_row_of_the_notes_has_a_verdict():
     assert rows <= {re.sub(r"(?<=\d)[a-z]+$", "", claim) for claim in EXPECTED} | set(EXPECTED)
 
 
-@pytest.mark.parametrize("name", ["cells", "run_all"])
-def test_what_the_runner_shows_is_true(name):
-    assert doctest.testmod(module(name)).failed == 0
-
-
-def test_a_failing_cell_is_named_by_file_and_line(tmp_path):
+def test_a_failing_cell_is_named_by_file_and_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence, "FOLDER", evidence.FOLDER)  # put back afterwards
     script = tmp_path / "bad.py"
     script.write_text("# %% [markdown]\n# # Bad\n\n# %%\nx = 1\nraise KeyError(x)\n")
     with pytest.raises(KeyError) as caught:
-        module("cells").run(script, tmp_path)
+        cells.run(script, tmp_path)
     last = caught.traceback[-1]
     assert (str(last.path), last.lineno + 1) == (str(script), 6)
 
@@ -93,7 +60,7 @@ def claim(name, verdict, timing=False):
     return {"claim": name, "verdict": verdict, "timing": timing}
 
 
-def test_the_ledger_objects_to_another_verdict_a_missing_one_and_one_too_many(run_all):
+def test_the_ledger_objects_to_another_verdict_a_missing_one_and_one_too_many():
     expected = {"1": "reproduced", "2": "definition"}
     both = [claim("1", "reproduced"), claim("2", "definition")]
     assert run_all.differences(both, expected) == []
@@ -107,11 +74,11 @@ def test_the_ledger_objects_to_another_verdict_a_missing_one_and_one_too_many(ru
     ]
 
 
-def test_a_verdict_about_time_is_reported_and_never_enforced(run_all):
+def test_a_verdict_about_time_is_reported_and_never_enforced():
     assert run_all.differences([claim("6", "not seen", timing=True)], {"6": "reproduced"}) == []
 
 
-def test_a_result_is_kept_until_the_script_changes(run_all, tmp_path):
+def test_a_result_is_kept_until_the_script_changes(tmp_path):
     script, folder = tmp_path / "count.py", tmp_path / "result"
     script.write_text(f"# %%\nopen({str(tmp_path / 'runs')!r}, 'a').write('x')\n")
     assert [run_all.run(script, folder) for _ in range(2)] == ["", ""]
@@ -129,7 +96,7 @@ def test_a_result_is_kept_until_the_script_changes(run_all, tmp_path):
 
 def verdicts(script, monkeypatch, folder):
     """Run a script, without its figures, and return the verdicts."""
-    monkeypatch.setenv("TINYGRAD_EDU_OUTPUT", str(folder))
+    monkeypatch.setattr(evidence, "FOLDER", folder)
     monkeypatch.setattr(evidence, "save", lambda *_: None)
     monkeypatch.setattr("sys.argv", [script])
     (path,) = EXAMPLES.glob(f"*/{script}.py")

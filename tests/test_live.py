@@ -1,6 +1,6 @@
 """Readers run and change the code of the chapters in the browser.
 
-python -m pip install -e ".[docs,site]" && mkdocs build && python -m pytest tests/test_live.py
+nox -s site
 
 Needs Chromium, and a site with Python for the browser in it.
 """

@@ -2,13 +2,10 @@
 
 A program is a list of steps such as ("matmul", 0, 3). Each takes two of the values at hand, which
 are the parameters and the results so far, and adds its own. A program that fails is printed, and
-its seed stands in the name of the test. TINYGRAD_EDU_PROGRAMS says how many are tried.
+its seed stands in the name of the test. pytest --programs says how many are tried.
 """
 
-import os
-
 import numpy as np
-import pytest
 from oracle import jax
 
 import tinygrad_edu as tg
@@ -16,7 +13,6 @@ import tinygrad_edu as tg
 jnp = jax.numpy
 jax.config.update("jax_disable_most_optimizations", True)  # it compiles faster so
 TOLERANCE = 1e-8
-PROGRAMS = int(os.environ.get("TINYGRAD_EDU_PROGRAMS", "100"))
 SHAPES = [(3, 3), (3, 3), (3,), ()]  # of the parameters; few, as JAX compiles for each anew
 
 
@@ -181,7 +177,11 @@ def oracle(program, params, direction):
     return value, slopes, products
 
 
-@pytest.mark.parametrize("seed", range(PROGRAMS))
+def pytest_generate_tests(metafunc):
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(metafunc.config.getoption("--programs")))
+
+
 def test_a_program_agrees_with_jax(seed):
     program, params, direction = make(seed)
     try:

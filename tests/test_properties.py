@@ -1,14 +1,13 @@
 """Every operation, on random shapes, dtypes, memory layouts and values: what must always hold.
 
 `LAWS` says for each operation what it must equal, and how it may be called. The tests below it draw
-such calls, and check the value, the gradients, and that no operand was written to. The environment
-variable TINYGRAD_EDU_EXAMPLES multiplies the number of calls.
+such calls, and check the value, the gradients, and that no operand was written to. pytest's
+option --examples multiplies the number of calls.
 """
 
 import functools
 import itertools
 import operator
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_edu as tg
+from conftest import EXAMPLES
 from tinygrad_edu import functions, ops
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # values are wild on purpose
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # values are 
 
 def examples(count):
     return settings(
-        max_examples=count * int(os.environ.get("TINYGRAD_EDU_EXAMPLES", "1")),
+        max_examples=count * EXAMPLES,
         derandomize=True,
         deadline=None,
         database=None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from chromium import ROOT, require
 
 NODE = shutil.which("node")
-require({"Node": NODE, "Pyodide": (ROOT / "docs/assets/pyodide/pyodide.mjs").exists()})
+require({"Node": NODE, "Pyodide": (ROOT / "build/pages/docs/assets/pyodide/pyodide.mjs").exists()})
 HERE = Path(__file__).parent / "node"
 
 

@@ -1,8 +1,8 @@
 """Every page of the built site, opened in a real browser: it is whole, quiet, and for everybody.
 
-python -m pip install -e ".[docs,site]" && mkdocs build && python -m pytest tests/test_site.py
+nox -s site
 
-Needs Chromium, and npm or a connection for axe.
+Needs Chromium, and npm for axe.
 """
 
 import re

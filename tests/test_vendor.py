@@ -1,10 +1,7 @@
 """What the pages need in the browser comes whole, as it was pinned, or not at all."""
 
 import hashlib
-import io
 import json
-import tarfile
-import zipfile
 
 import pytest
 
@@ -27,7 +24,6 @@ def release(tmp_path, monkeypatch):
     monkeypatch.setattr(
         vendor, "RUNTIME", {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
     )
-    monkeypatch.delenv("TINYGRAD_EDU_RUNTIME", raising=False)
     return published
 
 
@@ -80,43 +76,8 @@ def test_without_a_connection_there_is_none_and_it_says_so(release, monkeypatch,
     assert not (vendor.ASSETS / "pyodide").exists()
 
 
-def packed(*names):
-    """Pack files as npm does, and as a wheel is."""
-    tarred, zipped = io.BytesIO(), io.BytesIO()
-    with tarfile.open(fileobj=tarred, mode="w:gz") as tar, zipfile.ZipFile(zipped, "w") as wheel:
-        for name in names:
-            member = tarfile.TarInfo(f"package/{name}")
-            member.size = len(FILES[name])
-            tar.addfile(member, io.BytesIO(FILES[name]))
-            wheel.writestr(f"somewhere/within/{name}", FILES[name])
-    return tarred.getvalue(), zipped.getvalue()
-
-
-def test_the_registries_have_the_same_files_in_packages(release, tmp_path, monkeypatch):
-    monkeypatch.setenv("TINYGRAD_EDU_RUNTIME", "registries")
-    tar, _ = packed("pyodide.mjs", "pyodide-lock.json")
-    archive = tmp_path / "build" / "npm" / "pyodide-314.0.3.tgz"
-    archive.parent.mkdir(parents=True)
-    archive.write_bytes(tar)
-
-    def download(command, check):
-        folder = command[command.index("--dest") + 1]
-        with open(f"{folder}/other.whl", "wb") as wheel:
-            wheel.write(packed("numpy-2.whl")[1])
-
-    monkeypatch.setattr(vendor.subprocess, "run", download)
-    for file in release.iterdir():
-        file.unlink()
-    assert (vendor.runtime() / "numpy-2.whl").read_bytes() == b"numbers"
-
-
-def test_where_the_registries_were_asked_for_they_must_answer(release, monkeypatch):
-    monkeypatch.setenv("TINYGRAD_EDU_RUNTIME", "registries")
-
-    def fail(command, **_):
-        raise vendor.subprocess.CalledProcessError(1, command)
-
-    monkeypatch.setattr(vendor.subprocess, "run", fail)
-    monkeypatch.setattr(vendor.shutil, "which", lambda name: "/usr/bin/npm")
-    with pytest.raises(vendor.subprocess.CalledProcessError):
-        vendor.runtime()
+def test_without_npm_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(vendor, "ROOT", tmp_path)
+    monkeypatch.setattr(vendor.shutil, "which", lambda name: None)
+    with pytest.raises(FileNotFoundError, match="katex comes through npm, which is not installed"):
+        vendor.fetch("katex")

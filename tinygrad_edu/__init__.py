@@ -10,6 +10,7 @@ from tinygrad_edu.backend import use
 from tinygrad_edu.check import check_grads
 from tinygrad_edu.core import grad, op
 from tinygrad_edu.curvature import (
+    CriticalPoint,
     HessianOperator,
     classify_critical_point,
     escape_direction,
@@ -25,8 +26,8 @@ from tinygrad_edu.functions import (
     mse_loss,
     softmax,
 )
+from tinygrad_edu.ops import abs as abs  # not in __all__, so that import * keeps Python's own
 from tinygrad_edu.ops import (
-    abs,
     astype,
     broadcast_to,
     clip,
@@ -40,10 +41,8 @@ from tinygrad_edu.ops import (
     log1p,
     logaddexp,
     matmul,
-    max,
     maximum,
     mean,
-    min,
     minimum,
     ravel,
     relu,
@@ -54,16 +53,19 @@ from tinygrad_edu.ops import (
     squeeze,
     stack,
     std,
-    sum,
     swapaxes,
     tanh,
     transpose,
     var,
     where,
 )
+from tinygrad_edu.ops import max as max
+from tinygrad_edu.ops import min as min
+from tinygrad_edu.ops import sum as sum
 from tinygrad_edu.optim import SGD, Momentum
 from tinygrad_edu.recording import no_grad
 from tinygrad_edu.spectrum import (
+    Eigenpairs,
     SpectralDensity,
     extreme_eigenpairs,
     lanczos,
@@ -79,10 +81,10 @@ __all__ = [  # noqa: RUF022 (in reading order)
     # derivatives: core.py, ops.py, functions.py, tensor.py, check.py
     "Tensor", "grad", "no_grad", "op", "ops", "check_grads",
     "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "sin", "cos", "tanh", "sigmoid",
-    "abs", "relu", "clip", "where", "maximum", "minimum",
+    "relu", "clip", "where", "maximum", "minimum",
     "reshape", "ravel", "squeeze", "expand_dims", "transpose", "swapaxes", "broadcast_to", "astype",
     "concatenate", "stack",
-    "sum", "mean", "var", "std", "max", "min", "matmul",
+    "mean", "var", "std", "matmul",
     "linear", "logsumexp", "softmax", "log_softmax", "cross_entropy",
     "binary_cross_entropy", "mse_loss",
     # NumPy or CuPy: backend.py
@@ -93,8 +95,9 @@ __all__ = [  # noqa: RUF022 (in reading order)
     "SGD", "Momentum",
     "updates", "evaluate", "Score",
     # the Hessian: spectrum.py, curvature.py
-    "lanczos", "extreme_eigenpairs", "spectral_density", "SpectralDensity",
-    "hvp", "hessian", "HessianOperator", "classify_critical_point", "escape_direction",
+    "lanczos", "extreme_eigenpairs", "Eigenpairs", "spectral_density", "SpectralDensity",
+    "hvp", "hessian", "HessianOperator",
+    "classify_critical_point", "CriticalPoint", "escape_direction",
     # what was recorded: graph.py
     "graph",
 ]  # fmt: skip

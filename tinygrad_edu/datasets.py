@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -37,7 +38,8 @@ def digits() -> tuple[TensorDataset, TensorDataset]:
     >>> images.shape, labels
     ((3, 64), Tensor([7, 9, 4], dtype=int64))
     """
-    with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as archive:
+    file = files("tinygrad_edu") / "digits.npz"  # also where the package is in a zip
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
         images, labels = archive["images"], archive["labels"]
     # RandomState's streams are frozen for good; default_rng's may change with NumPy's versions.
     mixed = np.random.RandomState(0).permutation(len(labels))

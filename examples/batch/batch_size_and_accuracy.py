@@ -23,14 +23,18 @@
 
 # %%
 import argparse
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 parser = argparse.ArgumentParser(description="Accuracy against batch size, with four controls.")
 parser.add_argument("--full", action="store_true", help="Fashion-MNIST, 60000 images: half an hour")

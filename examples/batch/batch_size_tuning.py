@@ -14,14 +14,18 @@
 # (动量) is said to move the floor down, so that it helps *large* batches.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # The network is 64-64-10 on the 1437 training digits, the target a training loss of 0.2, and each

@@ -16,14 +16,18 @@
 # as you like. This page makes the drawing run, and then does the rewriting.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # A curve by construction, with a wide dip at −3 and a narrow one at 2, eight times as narrow. We

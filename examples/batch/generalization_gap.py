@@ -11,14 +11,18 @@
 # fits its training data *better*, at the cost of new data. Whether it does can be looked at.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # A gap needs room: few images (500 of the training digits), a network that could learn them by

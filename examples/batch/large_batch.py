@@ -17,12 +17,17 @@
 # We repeat the experiment with the same factor, B = 8 and B = 256, at equal epochs.
 
 # %%
+import sys
+from pathlib import Path
+
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # Two settings, each with the η at which B = 8 does well and kη is near the edge of stability. They

@@ -12,7 +12,9 @@
 # that was one update or twenty?
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -20,7 +22,9 @@ from matplotlib.animation import FuncAnimation
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # ## Twenty points on a line, nearly

@@ -16,8 +16,10 @@
 # cross-entropy, curvature itself fades as the loss goes to 0.
 
 # %%
+import sys
 from collections import namedtuple
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import scipy.optimize
@@ -25,7 +27,9 @@ from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # 500 training digits and a network 64-64-64-10, B = 4 against all 500 at once, from the same

@@ -17,7 +17,9 @@
 # | with replacement | N independent draws: some samples twice, some not at all |
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -25,7 +27,9 @@ from matplotlib.colors import to_rgb
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # The file: the 1437 digits, in the order of their labels. A loader's order is one method, which

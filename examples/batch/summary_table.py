@@ -18,6 +18,7 @@
 
 # %%
 import json
+import sys
 from itertools import islice
 from pathlib import Path
 from time import process_time
@@ -27,7 +28,9 @@ from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 train_set, test_set = tg.datasets.digits()
 N, SMALL = len(train_set), 8

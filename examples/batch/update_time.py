@@ -24,7 +24,9 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 parser = argparse.ArgumentParser(description="Time an update, as a function of the batch size.")
 parser.add_argument("--full", action="store_true", help="the images of Fashion-MNIST, not random")

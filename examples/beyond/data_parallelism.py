@@ -21,6 +21,7 @@ import os
 import subprocess
 import sys
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -190,7 +191,8 @@ print(f"model, {SHARE} samples a rank: at 1024 ranks {kept:.0%} of the time is c
 # %%
 from matplotlib import pyplot as plt
 
-from tinygrad_edu import evidence
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 
 def draw_costs():

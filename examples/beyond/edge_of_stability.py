@@ -14,14 +14,18 @@
 # \frac{2(1+\lambda)}{\eta(1+2\lambda)}.$$
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # 150 digits, as a regression on their labels (½ of the squared error of the ten outputs), with

@@ -14,14 +14,18 @@
 # agree on is learned first.
 
 # %%
+import sys
 from itertools import islice, pairwise
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # The rule, fixed before these seeds were run: the scale grows if, over 12 seeds, the 95 % interval

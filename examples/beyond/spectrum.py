@@ -17,7 +17,9 @@
 # On a network small enough to write its Hessian down, we can check it.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -25,7 +27,9 @@ from scipy.stats import norm
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # The rules, fixed before these seeds were run, for each of 12:

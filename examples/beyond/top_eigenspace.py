@@ -14,14 +14,18 @@
 # or two.
 
 # %%
+import sys
 from itertools import islice, pairwise
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # Ten classes, so the top ten eigenvectors, found from products with the Hessian alone. They belong

@@ -10,14 +10,18 @@
 # rolls exactly along the ridge comes to rest on the saddle. So we measure at two saddles.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # **The slide's saddle**: y = w₁w₂x, at (0, 0). The gradient of one sample's loss is

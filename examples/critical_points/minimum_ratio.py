@@ -13,7 +13,9 @@
 # We ask them apart, of networks so small that every eigenvalue can be found, in float64.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -21,7 +23,9 @@ from scipy import stats
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # The rules were fixed before these seeds were run. "Rare" means that fewer than 10 % are minima.

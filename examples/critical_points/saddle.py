@@ -12,13 +12,17 @@
 # λ > 0, down where λ < 0. The signs of the eigenvalues are the whole answer, unless one is zero.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # ## Six critical points

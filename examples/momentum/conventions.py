@@ -11,13 +11,17 @@
 # Put m = −ηv, and the one becomes the other, as everybody says. As long as η stays what it is.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # PyTorch's form in three lines; the notes' is the library's own:

@@ -11,14 +11,18 @@
 # with one voice, momentum may do what no rate of SGD can.
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 train, _ = tg.datasets.digits()
 

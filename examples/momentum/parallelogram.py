@@ -12,12 +12,17 @@
 # the longer side?
 
 # %%
+import sys
+from pathlib import Path
+
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.animation import FuncAnimation
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # The landscape is a ravine, ten times as steep across as along: L = ½(0.1 w₁² + w₂²). Its gradient

@@ -15,7 +15,9 @@
 # ball get over?
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -23,7 +25,9 @@ from matplotlib.animation import FuncAnimation
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # The curve is a wide bowl with a bump in it: L = w²/32 + ¼ exp(−4(w − 3)²). To the right of the

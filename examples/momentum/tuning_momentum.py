@@ -6,7 +6,9 @@
 # over the whole plane of η and λ, how much does the best λ gain, and what does a wrong one cost?
 
 # %%
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -14,7 +16,9 @@ from matplotlib.colors import ListedColormap
 from tqdm import tqdm
 
 import tinygrad_edu as tg
-from tinygrad_edu import evidence
+
+sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+import evidence
 
 # %% [markdown]
 # ## A map of all balls in all bowls

@@ -1,16 +1,15 @@
 """Change one thing in a module, and see whether a test notices: mutation testing.
 
-python tests/mutation/run.py ops         # every mutant of a module, in some minutes
-python tests/mutation/run.py ops again   # only those that survived the last time
+nox -s mutation -- ops     # every mutant of a module, in some minutes
 
 Cosmic Ray makes the mutants. Each is tested in its own copy of the tree, first by the tests of its
-module. What survives is listed in outcome.json, and survivors.toml says why.
+module. build/mutation/ops.md lists what survives. Read it: either a test is missing, or the change
+makes no difference.
 """
 
 import ast
 import difflib
 import functools
-import json
 import multiprocessing
 import os
 import shutil
@@ -27,11 +26,9 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 from tqdm import tqdm
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-OUTCOME = HERE / "outcome.json"
+ROOT = Path(__file__).parent.parent.parent
 OWN = {"functions": "ops"}  # whose tests come first, where a module has no file of its own
-OTHER = "datasets docs examples faults long main oracle pages programs site trust".split()  # slow
+OTHER = "datasets docs examples faults long main oracle pages programs site site_pages".split()
 ALL = ["tests", "tinygrad_edu", "README.md", *(f"--ignore=tests/test_{name}.py" for name in OTHER)]
 
 
@@ -69,7 +66,7 @@ def survives(path, source, seconds=600):
     """Tell whether all tests pass with this source instead of a module's own."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*"))
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "site"))
         (copy / path.relative_to(ROOT)).write_text(source, encoding="utf-8")
         own = [f"tests/test_{OWN.get(path.stem, path.stem)}.py"]
         runs = [own, ALL]
@@ -93,23 +90,29 @@ def passes(copy, tests, seconds):
     return os.waitpid(child, 0)[1] == 0
 
 
+def report(module, tried, survivors):
+    """Write which mutants survive, as differences."""
+    lines = [f"# Mutants of {module}", "", f"{len(survivors)} of {tried} survive.", ""]
+    for before, after, _ in survivors:
+        lines += ["```diff", f"-{before}", f"+{after}", "```", ""]
+    file = ROOT / "build" / "mutation" / f"{module}.md"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines), encoding="utf-8")
+    print(f"{module}: {len(survivors)} of {tried} mutants survive. Written: {file}")
+
+
 def main():
-    """Try the mutants of one module, and write down which survive."""
-    module, *again = sys.argv[1:]
+    """Try the mutants of one module."""
+    (module,) = sys.argv[1:]
     path = ROOT / "tinygrad_edu" / f"{module}.py"
-    outcome = json.loads(OUTCOME.read_text(encoding="utf-8"))
-    found = mutants(path)
-    tried = [m for m in found if not again or m[:2] in outcome[module]["survivors"]]
+    tried = mutants(path)
     start = time.monotonic()
     assert survives(path, path.read_text(encoding="utf-8")), "the tests fail without a mutant"
     work = functools.partial(survives, path, seconds=3 * round(time.monotonic() - start))
     with multiprocessing.Pool() as pool:
         lives = pool.imap(work, [source for _, _, source in tried])
-        survivors = [m[:2] for m, alive in zip(tried, tqdm(lives, total=len(tried))) if alive]
-    count = outcome[module]["tried"] if again else len(found)
-    print(f"{module}: {len(survivors)} of {count} mutants survive")
-    outcome[module] = {"mutants": len(found), "tried": count, "survivors": survivors}
-    OUTCOME.write_text(json.dumps(outcome, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        survivors = [m for m, alive in zip(tried, tqdm(lives, total=len(tried))) if alive]
+    report(module, len(tried), survivors)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import fences
 
 import tinygrad_edu
 
-ABSENT = {"distributed", "evidence"}  # MPI; Matplotlib and SciPy
+ABSENT = {"distributed"}  # MPI
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const [folder, program] = process.argv.slice(2);
-const pyodide = pathToFileURL(`${folder}/docs/assets/pyodide/pyodide.mjs`);
+const pyodide = pathToFileURL(`${folder}/build/pages/docs/assets/pyodide/pyodide.mjs`);
 const { loadPyodide } = await import(pyodide);
 const python = await loadPyodide();
 await python.loadPackage("numpy", { messageCallback() {} });

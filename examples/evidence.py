@@ -1,14 +1,11 @@
 """Judge a claim by measurements, and keep the figure and the verdict: what the examples share.
 
-    from tinygrad_edu import evidence
-
-Not imported with the package, since it needs Matplotlib and SciPy.
+import evidence  # beside the folders of the examples
 """
 
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -106,6 +103,8 @@ def judge_conditions(holds: Iterable[bool]) -> str:
 
 # ── What is kept ─────────────────────────────────────────────────────────────────────────────────
 
+FOLDER = Path("figures")  # for figures and verdicts
+
 STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": "none",
@@ -128,10 +127,9 @@ THEMES = {
 
 
 def output_folder() -> Path:
-    """Return the folder for figures and verdicts: `figures`, or what the environment names."""
-    folder = Path(os.environ.get("TINYGRAD_EDU_OUTPUT", "figures"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    """Return the folder for figures and verdicts, and make it if it is not there yet."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    return FOLDER
 
 
 def save(name: str, draw: Callable[[], Any]) -> None:
