@@ -435,7 +435,7 @@ def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _cast(contribution: Any, dtype: Any) -> Any:
-    # Where float32 meets float64 the result is float64, but a float32 operand has such a gradient.
+    # float32 with float64 gives float64, but the gradient of a float32 operand is float32.
     if dtype.kind != "f":
         refusals.integers(dtype)
     if contribution.dtype.char not in REAL:
