@@ -32,11 +32,12 @@ Seed = int | tuple[int, ...]
 class Symmetric(NamedTuple):
     """A real symmetric matrix, known by its products."""
 
-    multiply: Callable[[Array], Array]  # with a vector, or with the columns of an array
+    multiply: Callable[[Array], Array]  # with a vector
     n: int
     dtype: np.dtype[Any]  # how exact the matrix is
     working: np.dtype[Any]  # what it is multiplied with
     backend: str
+    entries: Array | None = None  # if it is an array
 
     @property
     def epsilon(self) -> float:
@@ -55,7 +56,7 @@ class Symmetric(NamedTuple):
             length = norm(v) or 1.0  # the matrix gets a unit vector, which it can hold
             return s * self.product(v / length) * length
 
-        return self._replace(multiply=multiply, working=np.dtype(np.float64))
+        return self._replace(multiply=multiply, working=np.dtype(np.float64), entries=None)
 
     def dense(self) -> Host:
         """Return the matrix itself, in float64 on the host: the mean of its two triangles.
@@ -65,9 +66,11 @@ class Symmetric(NamedTuple):
         ValueError
             If it is not finite, or its triangles differ by more than rounding does.
         """
-        unit = backend.move(np.eye(self.n, dtype=self.working), self.backend)
-        with np.errstate(invalid="ignore"):  # ∞ · 0, where the matrix is not finite
-            matrix: Host = backend.move(self.multiply(unit), "numpy").astype(np.float64)
+        entries = self.entries
+        if entries is None:
+            units = backend.move(np.eye(self.n), self.backend)
+            entries = np.stack([self.product(unit) for unit in units], axis=1)
+        matrix: Host = backend.move(entries, "numpy").astype(np.float64)
         if not np.isfinite(matrix).all():
             raise ValueError("the matrix is not finite")
         difference = matrix.T - matrix
@@ -130,7 +133,8 @@ def symmetric(H: Any) -> Symmetric:
         name = "cupy" if where.startswith("cupy") else "numpy"
         return Symmetric(H.__matmul__, H.shape[0], dtype, dtype, name)
     working = np.promote_types(dtype, np.float32)  # NumPy multiplies float16 slowly, and overflows
-    return Symmetric(H.astype(working).__matmul__, len(H), dtype, working, backend.name_of(H))
+    H = H.astype(working)
+    return Symmetric(H.__matmul__, len(H), dtype, working, backend.name_of(H), entries=H)
 
 
 def norm(v: Array) -> float:
