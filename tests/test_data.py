@@ -490,12 +490,14 @@ def test_samples_that_make_no_batch_are_an_error(samples):
 
 
 def test_the_order_goes_to_the_device_once_an_epoch(monkeypatch):
+    loader = DataLoader(
+        TensorDataset(np.arange(9), np.arange(9.0), np.zeros((9, 2))), 2, shuffle=True
+    )
     moved, move = [], tg.backend.move
     monkeypatch.setattr(
         tg.backend, "move", lambda array, name: (moved.append(len(array)), move(array, name))[1]
     )
-    dataset = TensorDataset(np.arange(9), np.arange(9.0), np.zeros((9, 2)))
-    for _ in DataLoader(dataset, 2, shuffle=True):
+    for _ in loader:
         pass
     assert moved == [9]
 

@@ -17,6 +17,13 @@ def here(array):
     return T(array).data
 
 
+class Position:
+    """An object that stands for an integer."""
+
+    def __index__(self):
+        return 2
+
+
 # an index as it is written, and how NumPy on its own would be given it
 CASES = {
     "nothing": ((), ()),
@@ -24,6 +31,7 @@ CASES = {
     "a negative integer": (-1, -1),
     "NumPy's integer": (np.int32(2), 2),
     "an integer Tensor": (T(2), 2),
+    "what stands for an integer": (Position(), 2),
     "slices": ((slice(None, None, -2), slice(1, 3)), (slice(None, None, -2), slice(1, 3))),
     "ellipsis and None": ((..., None, 0), (..., None, 0)),
     "a list": ([0, 0, 3], [0, 0, 3]),

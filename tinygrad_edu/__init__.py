@@ -11,16 +11,11 @@ from tinygrad_edu.check import check_grads
 from tinygrad_edu.core import grad, op
 from tinygrad_edu.curvature import (
     CriticalPoint,
-    Eigenpairs,
     HessianOperator,
-    SpectralDensity,
     classify_critical_point,
     escape_direction,
-    extreme_eigenpairs,
     hessian,
     hvp,
-    lanczos,
-    spectral_density,
 )
 from tinygrad_edu.data import DataLoader, TensorDataset
 from tinygrad_edu.functions import (
@@ -69,6 +64,13 @@ from tinygrad_edu.ops import min as min
 from tinygrad_edu.ops import sum as sum
 from tinygrad_edu.optim import SGD, Momentum
 from tinygrad_edu.recording import no_grad
+from tinygrad_edu.spectrum import (
+    Eigenpairs,
+    SpectralDensity,
+    extreme_eigenpairs,
+    lanczos,
+    spectral_density,
+)
 from tinygrad_edu.state import load, save
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training import Score, evaluate, updates
@@ -92,10 +94,10 @@ __all__ = [  # noqa: RUF022 (in reading order)
     "TensorDataset", "DataLoader", "datasets",
     "SGD", "Momentum",
     "updates", "evaluate", "Score",
-    # the Hessian: curvature.py
-    "hvp", "hessian", "HessianOperator", "lanczos", "extreme_eigenpairs", "Eigenpairs",
+    # the Hessian: spectrum.py, curvature.py
+    "lanczos", "extreme_eigenpairs", "Eigenpairs", "spectral_density", "SpectralDensity",
+    "hvp", "hessian", "HessianOperator",
     "classify_critical_point", "CriticalPoint", "escape_direction",
-    "spectral_density", "SpectralDensity",
     # what was recorded: graph.py
     "graph",
 ]  # fmt: skip

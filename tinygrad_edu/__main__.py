@@ -134,7 +134,7 @@ def describe(name: str, model: tg.nn.Sequential, dataset: tg.TensorDataset) -> s
     return (
         f"Where {name} stopped, the gradient has length {point.gradient_norm:.2g}, and the "
         f"Hessian's {H.shape[0]}\n  eigenvalues go from {point.lowest:.2g} to "
-        f"{point.highest:.2g}.\n  {verdict}"
+        f"{point.highest:.2g}.\n  {verdict}\n  ({point.why or point.whereabouts})"
     )
 
 
@@ -183,8 +183,6 @@ class WatchedHessian(tg.HessianOperator):
         if sys.stderr is not None and sys.stderr.isatty():
             print(f"\r{self.products} products with the Hessian", end="\r", file=sys.stderr)
         return super().__matmul__(v)
-
-    matvec = rmatvec = __matmul__
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -435,7 +435,7 @@ def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _cast(contribution: Any, dtype: Any) -> Any:
-    # Where float32 meets float64 the result is float64, but a float32 operand has such a gradient.
+    # float32 with float64 gives float64, but the gradient of a float32 operand is float32.
     if dtype.kind != "f":
         refusals.integers(dtype)
     if contribution.dtype.char not in REAL:
@@ -447,8 +447,7 @@ def _initial_gradient(output: Variable, gradient: Any) -> Any:
     """Make the gradient to start from a Variable: the one given, or 1 for a single number."""
     data = output.array
     refusals.no_start(output, gradient)
-    if gradient is None:
-        gradient = np.ones_like(data)
+    gradient = np.ones_like(data) if gradient is None else gradient
     if not isinstance(gradient, Variable):
         gradient = wrap(type(output), entry.like(data, unwrapped(gradient), "a gradient holds"))
     refusals.another_shape(gradient.array.shape, data.shape)

@@ -1,25 +1,25 @@
 """The Hessian (海森矩阵): what a loss looks like around a point, and the way out of a saddle.
 
 Near a point θ, a loss is L(θ + d) ≈ L + gᵀd + ½dᵀHd, with the gradient g and the Hessian H, the
-matrix of second derivatives. At a critical point (临界点) g = 0, and the eigenvalues (特征值) of
-H tell what it is: all positive, and L rises in every direction, a local minimum; all negative, a
+matrix of second derivatives. At a critical point (临界点) g = 0, and the eigenvalues (特征值) of H
+tell what it is: all positive, and L rises in every direction, a local minimum; all negative, a
 local maximum; some of each, a saddle point (鞍点). A step ε along the unit eigenvector of an
 eigenvalue λ changes L by ½λε². So at a saddle an eigenvector of a negative eigenvalue shows the way
 out.
 
 A network of n parameters has n² second derivatives, far too many. But H need not be written down:
 the product Hv is the derivative of gᵀv, which costs a small multiple of one gradient (Pearlmutter
-1994). From products alone, Lanczos's method finds both ends of the spectrum, and averaging it over
-random starts gives the density of all the eigenvalues (Ghorbani et al. 2019).
+1994). What products tell of the eigenvalues is in `spectrum`.
 
 Vectors here are flat: all the parameters, one after the other.
 """
 
 from __future__ import annotations
 
-import itertools
+import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,11 +28,18 @@ from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
 from tinygrad_edu.core import grad
 from tinygrad_edu.parameters import flatten, leaves, split
+from tinygrad_edu.spectrum import (
+    Eigenpairs,
+    Host,
+    Symmetric,
+    extreme_eigenpairs,
+    function_times,
+    norm,
+    symmetric,
+)
 from tinygrad_edu.tensor import Tensor
 
-Host = np.ndarray[Any, Any]  # an array on the host, whatever the backend
 Loss = Callable[[], Tensor]
-Seed = int | tuple[int, ...]
 
 
 # ── Products with the Hessian ────────────────────────────────────────────────────────────────────
@@ -41,7 +48,8 @@ Seed = int | tuple[int, ...]
 class HessianOperator:
     """The Hessian of a loss at the present parameters, known by its products with vectors.
 
-    `H @ v` differentiates gᵀv. The gradient g is recorded once, and serves every product.
+    `H @ v` differentiates gᵀv. The gradient g is recorded once, and serves every product. Several
+    vectors are the columns of an (n, k) array.
 
     Parameters
     ----------
@@ -56,8 +64,14 @@ class HessianOperator:
         (n, n) for n parameters in all.
     dtype : dtype
         That of the products: the parameters' own.
+    backend : str
+        "numpy" or "cupy".
     gradient : (n,) array
         The gradient g at this point.
+    position : (n,) array
+        The point θ itself.
+    T, H : HessianOperator
+        The transpose: the same, for H is symmetric.
 
     Raises
     ------
@@ -67,8 +81,8 @@ class HessianOperator:
 
     Notes
     -----
-    B. Pearlmutter, *Fast exact multiplication by the Hessian* (1994). It has the methods of a SciPy
-    `LinearOperator`, so `scipy.sparse.linalg.eigsh(H)` works.
+    B. Pearlmutter, *Fast exact multiplication by the Hessian* (1994). It has what a SciPy
+    `LinearOperator` has, so `scipy.sparse.linalg.eigsh(H)` works.
 
     Examples
     --------
@@ -78,6 +92,9 @@ class HessianOperator:
     >>> H @ np.array([1.0, 0.0])
     array([ 0., -2.])
     """
+
+    ndim = 2
+    __array_ufunc__ = None  # so that NumPy leaves `v @ H` to __rmatmul__
 
     def __init__(self, f: Loss, params: Iterable[Tensor]) -> None:
         self.params = leaves(params)
@@ -96,26 +113,58 @@ class HessianOperator:
         self.gradient = self._flat(self._slopes)
         self.shape = (len(self.gradient), len(self.gradient))
         self.dtype = self.gradient.dtype
+        self.backend = backend.name_of(self.gradient)
+
+    @property
+    def position(self) -> Array:
+        """The point θ, as a flat vector."""
+        return flatten(self._values)
+
+    @property
+    def T(self) -> HessianOperator:
+        """The transpose: the same, for H is symmetric."""
+        return self
+
+    H = T  # SciPy's name for the adjoint
 
     def __matmul__(self, v: Any) -> Array:
-        """Return Hv for a flat vector v of length n."""
+        """Return Hv for a flat vector v of length n, or for each column of an (n, k) array."""
         v = v.data if isinstance(v, Tensor) else np.asarray(v, like=self.gradient)
-        if v.shape not in (self.gradient.shape, (*self.gradient.shape, 1)):
-            raise ValueError(f"v must have the shape {self.gradient.shape}, but has {v.shape}")
+        if v.dtype.kind not in "fiubc":
+            raise TypeError(f"v must hold numbers, but is of {v.dtype}")
+        if v.ndim not in (1, 2) or len(v) != len(self.gradient):
+            n = len(self.gradient)
+            raise ValueError(f"v must have the shape ({n}, k) or ({n},), but has {v.shape}")
         if any(param.data is not value for param, value in zip(self.params, self._values)):
             raise RuntimeError("the parameters have moved: make the HessianOperator anew")
+        if v.dtype.kind == "c":
+            return self._product(v.real) + 1j * self._product(v.imag)
+        return self._product(v)
+
+    def matvec(self, v: Any) -> Array:
+        """Return Hv. SciPy's name, as are those that follow; H is symmetric."""
+        return self @ v
+
+    rmatvec = matmat = rmatmat = dot = __call__ = matvec
+
+    def __rmatmul__(self, v: Any) -> Array:
+        return (self @ np.transpose(v)).T
+
+    def _product(self, v: Array) -> Array:
+        if v.ndim == 2:
+            products = np.empty(v.shape, self.dtype, like=self.gradient)
+            for column in range(v.shape[1]):
+                products[:, column] = self._product(v[:, column])
+            return products
         # d(gᵀv)/dθ = Hv. A slope without a history is constant: it adds nothing.
         slopes, rates = [], []
-        for slope, part in zip(self._slopes, split(v.reshape(-1), self._values)):
+        for slope, part in zip(self._slopes, split(v, self._values)):
             if slope is not None and slope.requires_grad:
                 slopes.append(slope)
                 rates.append(part)
         if not slopes:
-            return np.zeros_like(self.gradient).reshape(v.shape)
-        products = grad(slopes, self.params, rates, allow_unused=True)
-        return self._flat(products).reshape(v.shape)
-
-    matvec = rmatvec = __matmul__  # SciPy's names; H is symmetric
+            return np.zeros_like(self.gradient)
+        return self._flat(grad(slopes, self.params, rates, allow_unused=True))
 
     def _flat(self, tensors: Sequence[Tensor | None]) -> Array:
         return flatten(
@@ -125,10 +174,10 @@ class HessianOperator:
 
 
 def hvp(f: Loss, params: Iterable[Tensor], v: Any) -> Array:
-    """Multiply the Hessian of a loss with one flat vector.
+    """Multiply the Hessian of a loss with one flat vector, or with the columns of an (n, k) array.
 
-    For several products make a `HessianOperator`, which computes the gradient only once. Parameters
-    and errors are the same.
+    For products one after the other make a `HessianOperator`, which computes the gradient only
+    once. Parameters and errors are the same.
 
     Examples
     --------
@@ -146,6 +195,11 @@ def hessian(f: Loss, params: Iterable[Tensor]) -> Array:
     Rounding makes the two triangles differ in their last digits; their mean is returned. Parameters
     and errors are those of `HessianOperator`.
 
+    Raises
+    ------
+    MemoryError
+        Before the first product, if n² numbers do not fit into memory.
+
     Examples
     --------
     >>> import tinygrad_edu as tg
@@ -154,172 +208,36 @@ def hessian(f: Loss, params: Iterable[Tensor]) -> Array:
     array([[ 0., -2.],
            [-2.,  0.]])
     """
-    return _dense(HessianOperator(f, params))
+    H = HessianOperator(f, params)
+    n = len(H.gradient)
+    needed = n * n * H.dtype.itemsize
+    try:
+        if H.backend == "numpy" and needed > _memory():
+            raise MemoryError
+        matrix = np.empty((n, n), H.dtype, like=H.gradient)
+    except MemoryError as error:
+        raise MemoryError(
+            f"the Hessian of {n} parameters has {n * n} entries, {needed / 1e9:.3g} GB, which is "
+            "more than the memory: HessianOperator gives its products, and extreme_eigenpairs both "
+            "ends of its spectrum"
+        ) from error
+    unit = np.zeros_like(H.gradient)
+    for row in range(n):
+        unit[row] = 1
+        matrix[row] = H @ unit
+        unit[row] = 0
+    for row in range(n):  # and not matrix + matrix.T, which takes the memory twice
+        after = matrix[row, row:]
+        after += (matrix[row:, row] - after) / 2
+        matrix[row:, row] = after
+    return matrix
 
 
-def _dense(H: Any) -> Array:
-    if not isinstance(H, HessianOperator):
-        return H
-    columns = []
-    for place in range(H.shape[0]):
-        unit = np.zeros_like(H.gradient)
-        unit[place] = 1
-        columns.append(H @ unit)
-    rows = np.stack(columns)
-    return (rows + rows.T) / 2
-
-
-# ── Both ends of the spectrum ────────────────────────────────────────────────────────────────────
-
-
-def _krylov(H: Any, seed: Seed) -> Iterator[tuple[Array, float, float]]:
-    """Yield the orthonormal vectors q₁, q₂, … of Lanczos's method, each with its α and β.
-
-    H qₖ = βₖ₋₁qₖ₋₁ + αₖqₖ + βₖqₖ₊₁. Every new vector is made orthogonal to all before, and twice:
-    without that, rounding would find the same eigenvalues again and again.
-    """
-    n = H.shape[0]
-    if H.shape != (n, n):
-        raise ValueError(f"H must be square, but has the shape {H.shape}")
-    start = np.random.default_rng(seed).normal(size=n)
-    array = H.gradient if isinstance(H, HessianOperator) else H
-    q = backend.move((start / np.linalg.norm(start)).astype(H.dtype), backend.name_of(array))
-    basis: list[Array] = []
-    scale = 0.0
-    while True:
-        basis.append(q)
-        w = H @ q
-        alpha = float(q @ w)
-        Q = np.stack(basis)
-        for _ in range(2):
-            w = w - (Q @ w) @ Q
-        beta = float(w @ w) ** 0.5
-        if not math.isfinite(alpha + beta):
-            raise ValueError("a product with H is not finite: the loss has no Hessian here")
-        scale = max(scale, abs(alpha), beta)
-        # What is left of w by rounding alone has about this length.
-        rounding = 10 * n**0.5 * np.finfo(H.dtype).eps * scale
-        if len(basis) == n or beta <= rounding:
-            yield q, alpha, 0.0  # H maps the basis into itself: nothing new can come
-            return
-        yield q, alpha, beta
-        q = w / beta
-
-
-def lanczos(H: Any, steps: int, seed: Seed = 0) -> tuple[Host, Host, Array]:
-    """Find an orthonormal basis Q of {v, Hv, H²v, …}, in which H is tridiagonal: T = QᵀHQ.
-
-    The eigenvalues of T approach those of H, the outermost first, and at both ends. (Power
-    iteration finds the largest |λ|, and may miss the negative eigenvalue that makes a saddle.)
-
-    Parameters
-    ----------
-    H : HessianOperator or symmetric (n, n) array
-    steps : int
-        Products to make. There are fewer when H maps the basis into itself, after n at the latest:
-        then the eigenvalues of T are eigenvalues of H, each once. (None is missing, unless v has no
-        part in it, and a random v has a part in all.)
-    seed : int
-        For the random v.
-
-    Returns
-    -------
-    diagonal : (k,) NumPy array
-        α₁ … αₖ, the diagonal of T.
-    offdiagonal : (k,) NumPy array
-        β₁ … βₖ. The first k − 1 stand beside the diagonal of T; βₖ leads out of Q, and is 0 if
-        nothing does.
-    Q : (n, k) array
-
-    Raises
-    ------
-    ValueError
-        If H is not square, `steps` is below 1, or a product is not finite.
-
-    Notes
-    -----
-    C. Lanczos (1950); G. Golub and C. Van Loan, *Matrix Computations* (2013), chapter 10.
-
-    Examples
-    --------
-    >>> diagonal, offdiagonal, Q = lanczos(np.diag([-1.0, 0.0, 5.0]), steps=3)
-    >>> T = np.diag(diagonal) + np.diag(offdiagonal[:-1], 1) + np.diag(offdiagonal[:-1], -1)
-    >>> bool(np.allclose(Q @ T @ Q.T, np.diag([-1.0, 0.0, 5.0])))
-    True
-    """
-    if steps < 1:
-        raise ValueError(f"steps must be 1 or more, but is {steps}")
-    basis, diagonal, offdiagonal = zip(*itertools.islice(_krylov(H, seed), steps))
-    return np.array(diagonal), np.array(offdiagonal), np.stack(basis, axis=1)
-
-
-class Eigenpairs(NamedTuple):
-    """Eigenvalues in ascending order, with unit eigenvectors and the bounds of their errors.
-
-    vectors[:, i] belongs to values[i], and residuals[i] = ‖Hu − λu‖: H has an eigenvalue that near.
-    """
-
-    values: Host
-    vectors: Array
-    residuals: Host
-
-
-def extreme_eigenpairs(H: Any, k: int = 1, max_steps: int = 300, seed: int = 0) -> Eigenpairs:
-    """Find the k lowest and the k highest eigenvalues of H, by Lanczos's method.
-
-    It ends when all their residuals are below ε^⅔·|λ|max, where ε is the machine precision of H's
-    dtype (4e-11 and 2e-5 in float64 and float32), or after `max_steps`: so read the residuals.
-
-    Parameters
-    ----------
-    H : HessianOperator or symmetric (n, n) array
-    k : int
-        How many at each end. An eigenvalue that occurs several times is found once, so there may be
-        fewer, and the two ends may meet.
-    max_steps, seed : int
-
-    Returns
-    -------
-    Eigenpairs
-        At most 2k of them, ascending: values[0] is the lowest, values[-1] the highest.
-
-    Raises
-    ------
-    ValueError
-        As `lanczos`, and if k is below 1.
-
-    Examples
-    --------
-    >>> pairs = extreme_eigenpairs(np.diag([-1.0, 0.0, 2.0, 5.0]))
-    >>> pairs.values.round(6)
-    array([-1.,  5.])
-    """
-    if k < 1 or max_steps < 1:
-        raise ValueError(f"k and max_steps must be 1 or more, but are {k} and {max_steps}")
-    tolerance = np.finfo(H.dtype).eps ** (2 / 3)
-    basis, diagonal, offdiagonal = [], [], []
-    for q, alpha, beta in itertools.islice(_krylov(H, seed), max_steps):
-        basis.append(q)
-        diagonal.append(alpha)
-        offdiagonal.append(beta)
-        steps = len(basis)
-        if beta and steps < max_steps and steps % 5:
-            continue  # look at T only now and then
-        values, vectors = _tridiagonal_eigh(diagonal, offdiagonal)
-        # Hu − λu = βₖ · (the last component of T's eigenvector) · qₖ₊₁
-        residuals = beta * np.abs(vectors[-1])
-        ends = np.unique([*range(min(k, steps)), *range(max(steps - k, 0), steps)])
-        if steps >= 2 * k and (residuals[ends] <= tolerance * np.abs(values).max()).all():
-            break
-    Q = np.stack(basis, axis=1)
-    weights = backend.move(vectors[:, ends].astype(H.dtype), backend.name_of(Q))
-    return Eigenpairs(values[ends], Q @ weights, residuals[ends])
-
-
-def _tridiagonal_eigh(diagonal: Any, offdiagonal: Any) -> tuple[Host, Host]:
-    beside = np.diag(offdiagonal[:-1], 1)
-    values, vectors = np.linalg.eigh(np.diag(diagonal) + beside + beside.T)
-    return values, vectors
+def _memory() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not on Windows
+        return math.inf
 
 
 # ── What kind of point is it? ────────────────────────────────────────────────────────────────────
@@ -329,13 +247,17 @@ class CriticalPoint(NamedTuple):
     """What `classify_critical_point` found; `str(point)` says it in a sentence."""
 
     kind: str
-    lowest: float  # eigenvalue
+    lowest: float  # eigenvalue of H
     highest: float
-    tolerance: float  # what lies between ± this counts as zero
+    tolerance: float  # rounding alone may turn 0 into an eigenvalue of H between ± this
     gradient_norm: float
     negative: int | None  # eigenvalues of this kind; None where they were not counted
     zero: int | None
     positive: int | None
+    step: float  # Newton's step to the critical point, relative to the parameters' sizes
+    near: float  # the point is critical if the step is at most so long
+    distance: float  # the length of that step
+    why: str  # it is inconclusive; "" if it is not
 
     @property
     def minimum_ratio(self) -> float | None:
@@ -349,41 +271,77 @@ class CriticalPoint(NamedTuple):
             f"{self.kind}: ‖g‖ = {self.gradient_norm:.2g}, "
             f"eigenvalues from {self.lowest:.3g} to {self.highest:.3g}"
         )
-        if self.positive is None:
-            return text
-        return f"{text}; {self.negative} negative, {self.zero} zero, {self.positive} positive"
+        if self.positive is not None:
+            text += f"; {self.negative} negative, {self.zero} zero, {self.positive} positive"
+        if self.step:
+            text += f"; {self.whereabouts}"
+        return f"{text}; {self.why}" if self.why else text
+
+    @property
+    def whereabouts(self) -> str:
+        """How far away the critical point is expected to be, in words."""
+        if not math.isfinite(self.step):
+            return "no critical point is expected near"
+        return (
+            f"a critical point is expected {self.distance:.2g} away, {self.step:.2g} times the "
+            f"parameters' sizes (near is up to {self.near:.1g})"
+        )
 
 
 COUNTED = 1000  # up to so many parameters, all the eigenvalues are found and counted
+FLOOR = 1e-4  # φ: a parameter below this share of all the others is measured by them
+DEGENERATE, UNSETTLED = "inconclusive (degenerate)", "inconclusive (not settled)"
 
 
-def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> CriticalPoint:
+def classify_critical_point(
+    H: Any,
+    gradient: Any,
+    tol: float | None = None,
+    *,
+    near: float | None = None,
+    position: Any = None,
+    size: Any = None,
+) -> CriticalPoint:
     """Tell a minimum, a maximum and a saddle point (鞍点) apart by the Hessian's eigenvalues.
 
-    An eigenvalue counts as zero from −tol·|λ|max to tol·|λ|max. The gradient counts as zero up to
-    tol·|λ|max, too: a step of length tol along the steepest axis makes it as large.
+    =====================================  ==================================
+    Newton's step is longer than `near`    not a critical point
+    eigenvalues below 0 *and* above        saddle point
+    all above                              local minimum
+    all below                              local maximum
+    otherwise                              inconclusive, and why
+    =====================================  ==================================
 
-    =============================  ==================================
-    gradient too large             not a critical point
-    eigenvalues below *and* above  saddle point
-    all above                      local minimum
-    all below                      local maximum
-    otherwise                      inconclusive (degenerate)
-    =============================  ==================================
+    No gradient is exactly zero, so what is near? Neither the unit of the loss nor those of the
+    parameters may matter. (g, H) alone cannot tell: beside the minimum of ½h(θ − c)² they are
+    (hr, h) at the distance r, and other units make any two numbers of these. Only r relative to θ
+    has no unit. So each parameter is measured by a length s of its own, in which the loss bends
+    about equally in all of them (sᵢ|Hᵢⱼ|sⱼ is 1 at most, and is so in each row):
 
-    With a zero eigenvalue the second derivatives do not decide. So the minima of (1 − w₁w₂)², which
+        d = (|SHS| + z)⁻¹Sg,    ρ = maxᵢ |dᵢ| / max(|θᵢ|/sᵢ, φ‖θ/s‖, sizeᵢ/sᵢ),    z = tol·|λ|max
+
+    ρ is the relative step of Newton's method. The point is critical if ρ ≤ near. SHS has as many
+    negative and positive eigenvalues as H (Sylvester's law of inertia); those between ±z count as
+    zero, and with one the second derivatives do not decide. So the minima of (1 − w₁w₂)², which
     form the curve w₁w₂ = 1, are degenerate: flat along the curve.
 
     Parameters
     ----------
-    H : HessianOperator or (n, n) array
-        Symmetric. Up to n = 1000 all the eigenvalues are counted. Beyond, only both ends are found,
-        and where their residuals leave a minimum or a maximum in doubt, it is inconclusive.
-    gradient : (n,) array or Tensor
+    H : HessianOperator, symmetric (n, n) array_like, or object with `shape`, `dtype` and `H @ v`
+        Up to n = 1000 all the eigenvalues are counted. Beyond, only both ends are found, and s is
+        estimated from products.
+    gradient : (n,) array_like or Tensor
         As `HessianOperator.gradient`.
     tol : float, optional
-        The square root of the machine precision of H's dtype, if not given: 1.5e-8 in float64 and
-        3.5e-4 in float32.
+        What rounding makes of 0, relative to |λ|max; if not given, the square root √ε of the
+        machine precision of H's dtype: 1.5e-8 in float64 and 3.5e-4 in float32.
+    near : float, optional
+        If not given, tol^⅔: ε^⅓ = 6.1e-6 in float64 and 4.9e-3 in float32.
+    position : (n,) array_like or Tensor, optional
+        θ, if H is not a HessianOperator, which knows it.
+    size : float or (n,) array_like, optional
+        The parameters' typical sizes, for those near 0. If not given, 0 where θ is known, so that a
+        step from 1e-9 to 0 is a long one; and 1 otherwise, so that lengths are absolute.
 
     Returns
     -------
@@ -391,8 +349,14 @@ def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> 
 
     Raises
     ------
-    ValueError
-        If the shapes do not fit, or something is not finite.
+    TypeError, ValueError
+        If H is not a real, symmetric matrix, the shapes do not fit, or something is not finite.
+
+    Notes
+    -----
+    Relative steps and typical sizes: J. Dennis and R. Schnabel, *Numerical Methods for
+    Unconstrained Optimization* (1983), chapter 7. Equilibration: D. Ruiz (2001); by products:
+    A. Bradley and W. Murray, arXiv:1110.2805.
 
     Examples
     --------
@@ -402,42 +366,189 @@ def classify_critical_point(H: Any, gradient: Any, tol: float | None = None) -> 
     >>> point.minimum_ratio
     0.5
     """
-    n = H.shape[0]
-    gradient = gradient.data if isinstance(gradient, Tensor) else gradient
-    if gradient.shape != (n,):
-        raise ValueError(f"H is {H.shape}, so the gradient must be ({n},), not {gradient.shape}")
-    if n <= COUNTED:
-        matrix = backend.move(_dense(H), "numpy")
-        if not np.isfinite(matrix).all():
-            raise ValueError("the Hessian is not finite here")
-        values, doubt = np.linalg.eigvalsh(matrix), 0.0
-    else:
-        values, _, residuals = extreme_eigenpairs(H)
-        doubt = float(residuals.max())
-    norm = float((gradient * gradient).sum() ** 0.5)
-    if not math.isfinite(norm):
-        raise ValueError("the gradient is not finite here")
-    tolerance = _tolerance(H, values, tol)
-    lowest, highest = float(values[0]), float(values[-1])
-    if norm > tolerance:
-        kind = "not a critical point"
-    elif lowest < -tolerance and highest > tolerance:
-        kind = "saddle point"
-    elif lowest - doubt > tolerance:
-        kind = "local minimum"
-    elif highest + doubt < -tolerance:
-        kind = "local maximum"
-    else:
-        kind = "inconclusive (degenerate)"
-    negative, positive = int((values < -tolerance).sum()), int((values > tolerance).sum())
-    counts = (negative, n - negative - positive, positive) if n <= COUNTED else (None, None, None)
-    return CriticalPoint(kind, lowest, highest, tolerance, norm, *counts)
+    matrix = symmetric(H)
+    if position is None and isinstance(H, HessianOperator):
+        position = H.position
+    if size is None:
+        size = 1.0 if position is None else 0.0
+    g = _vector(gradient, matrix, "gradient")
+    θ = abs(_vector(0.0 if position is None else position, matrix, "position"))
+    size = abs(_vector(size, matrix, "size"))
+    tol = matrix.epsilon**0.5 if tol is None else tol
+    near = tol ** (2 / 3) if near is None else near
+    look = (_look_at_all if matrix.n <= COUNTED else _look_at_ends)(matrix, g, θ, size, tol)
+    kind, why = ("not a critical point", "") if look.step > near else (look.kind, look.why)
+    negative, zero, positive = look.counts
+    return CriticalPoint(
+        kind=kind,
+        lowest=look.lowest,
+        highest=look.highest,
+        tolerance=tol * max(abs(look.lowest), abs(look.highest)),
+        gradient_norm=norm(g),
+        negative=negative,
+        zero=zero,
+        positive=positive,
+        step=look.step,
+        near=near,
+        distance=look.distance,
+        why=why,
+    )
 
 
-def _tolerance(H: Any, values: Host, tol: float | None) -> float:
-    # What counts as zero: tol·|λ|max, by default √ε·|λ|max.
-    relative = float(np.finfo(H.dtype).eps ** 0.5) if tol is None else tol
-    return relative * float(np.abs(values).max())
+def _vector(values: Any, matrix: Symmetric, name: str) -> Array:
+    values = backend.asarray(values.data if isinstance(values, Tensor) else values)
+    if values.ndim == 0 and name != "gradient":
+        values = np.broadcast_to(values, matrix.n)
+    if values.shape != (matrix.n,):
+        shape = (matrix.n, matrix.n)
+        raise ValueError(f"H is {shape}, so the {name} must be ({matrix.n},), not {values.shape}")
+    values = backend.move(values, matrix.backend).astype(np.float64)
+    if not math.isfinite(norm(values)):
+        raise ValueError(f"the {name} is not finite here")
+    return values
+
+
+class _Look(NamedTuple):
+    """What kind of critical point the eigenvalues make it, and how far away that is."""
+
+    kind: str
+    why: str
+    lowest: float  # eigenvalue of H
+    highest: float
+    counts: tuple[int, int, int] | tuple[None, None, None]
+    step: float
+    distance: float
+
+
+def _look_at_all(matrix: Symmetric, g: Array, θ: Array, size: Array, tol: float) -> _Look:
+    """Look at all the eigenvalues."""
+    g, θ, size = (backend.move(vector, "numpy") for vector in (g, θ, size))
+    H = matrix.dense()
+    scale = float(np.abs(H).max()) or 1.0
+    H /= scale
+    s, bent = _equilibrate(H, _first_lengths(θ, size))
+    values, U = np.linalg.eigh(s[:, None] * H * s)
+    z = tol * float(np.abs(values).max())
+    negative, positive = int((values < -z).sum()), int((values > z).sum())
+    counts = negative, matrix.n - negative - positive, positive
+    kind, why = _kind(float(values[0]), float(values[-1]), z)
+    if kind == DEGENERATE:
+        why = f"{counts[1]} of {matrix.n} eigenvalues are 0 up to rounding"
+    own = scale * np.linalg.eigvalsh(H)
+    step, distance = _nowhere(g)
+    if z:
+        d = U @ (U.T @ (s * (g / scale)) / (np.abs(values) + z))
+        step, distance = _measure(d, s, θ, size, bent)
+    return _Look(kind, why, float(own[0]), float(own[-1]), counts, step, distance)
+
+
+def _look_at_ends(matrix: Symmetric, g: Array, θ: Array, size: Array, tol: float) -> _Look:
+    """Look at both ends of the spectrum, for more parameters than could be counted."""
+    pairs = extreme_eigenpairs(matrix)
+    lowest, highest = float(pairs.values[0]), float(pairs.values[-1])
+    kind, why = _kind_of_ends(pairs, tol)
+    step, distance = _nowhere(g)
+    if (lowest or highest) and (why or step):
+        s, bent = _equilibrate_by_products(matrix, _first_lengths(θ, size))
+        if why:  # in the units that H came in one cannot tell
+            kind, why = _kind_of_ends(extreme_eigenpairs(matrix.scaled(s)), tol)
+        if step:
+            measure = functools.partial(_measure, s=s, θ=θ, size=size, bent=bent)
+            step, distance, settled = _newton(matrix.scaled(s), s * g, tol, measure)
+            if not settled:
+                kind, why = UNSETTLED, "Newton's step is not settled"
+    return _Look(kind, why, lowest, highest, (None, None, None), step, distance)
+
+
+def _kind(lowest: float, highest: float, z: float) -> tuple[str, str]:
+    # The kind; and why, if it is inconclusive.
+    if lowest < -z and highest > z:
+        return "saddle point", ""
+    if lowest > z:
+        return "local minimum", ""
+    if highest < -z:
+        return "local maximum", ""
+    return DEGENERATE, "an eigenvalue is 0 up to rounding"
+
+
+def _kind_of_ends(pairs: Eigenpairs, tol: float) -> tuple[str, str]:
+    lowest, highest = float(pairs.values[0]), float(pairs.values[-1])
+    z = tol * max(abs(lowest), abs(highest))
+    kind, why = _kind(lowest, highest, z)
+    # Another eigenvalue may lie as far out as the residual. But a saddle is one, whatever comes.
+    outer = _kind(lowest - float(pairs.residuals[0]), highest + float(pairs.residuals[-1]), z)
+    if kind != "saddle point" and not pairs.settled and (why or outer[0] != kind):
+        return UNSETTLED, "the ends of the spectrum are not settled"
+    return kind, why
+
+
+def _first_lengths(θ: Array, size: Array) -> Array:
+    # Where the Hessian leaves a choice, as [[0, 1], [1, 0]] does, the parameters' sizes decide.
+    s = np.maximum(θ, size)
+    largest = float(s.max()) or 1.0
+    return np.maximum(np.where(s > 0, s / largest, 1), 1e-30)
+
+
+def _equilibrate(H: Host, s: Array) -> tuple[Array, Array]:
+    """Find lengths s such that the largest |SHS| in each row is 1, and which rows are not zero."""
+    for _ in range(40):
+        rows = s * np.abs(H * s).max(axis=1)
+        s = s / np.where(rows > 0, rows, 1) ** 0.5
+        if ((rows == 0) | (np.abs(rows - 1) < 0.01)).all():
+            break
+    return s, rows > 0
+
+
+def _equilibrate_by_products(matrix: Symmetric, s: Array) -> tuple[Array, Array]:
+    """Find lengths s such that the rows of SHS are about as long as a unit vector.
+
+    For random signs v, the mean of (Hv)ᵢ² is Σⱼ Hᵢⱼ², the squared length of row i. The last rounds
+    take it over more of them.
+    """
+    generator = np.random.default_rng(0)
+    for probes in (1, 1, 1, 1, 1, 1, 2, 8):
+        scaled, rows = matrix.scaled(s), np.zeros_like(s)
+        for _ in range(probes):
+            v = backend.move(generator.choice([-1.0, 1.0], matrix.n), matrix.backend)
+            rows = np.hypot(rows, scaled.product(v) / probes**0.5)
+        s = s / np.where(rows > 0, rows, 1) ** 0.5
+    return s, rows > 0
+
+
+def _newton(
+    scaled: Symmetric, g: Array, tol: float, measure: Callable[[Array], tuple[float, float]]
+) -> tuple[float, float, bool]:
+    # Newton's step, better and better, until three in a row agree: its measures, and if they do.
+    def inverse(values: Host) -> Host:
+        return 1 / (np.abs(values) + tol * np.abs(values).max())
+
+    measures = []
+    for d, exact in function_times(inverse, scaled, g):
+        measures.append(measure(d))
+        last = sorted(measures[-3:])
+        if exact:
+            return *measures[-1], True
+        if len(last) == 3 and last[-1][0] <= 1.1 * last[0][0]:
+            return *measures[-1], True
+    return *min(measures[-3:]), False
+
+
+def _measure(d: Array, s: Array, θ: Array, size: Array, bent: Array) -> tuple[float, float]:
+    """Measure a step d in the lengths s: relative to the parameters' sizes, and in itself.
+
+    Along an axis that is not bent, s means nothing, and has no part in ‖θ/s‖.
+    """
+    least = FLOOR * norm(np.where(bent, θ / s, 0))
+    sizes = np.maximum(np.maximum(θ, size) / s, least)
+    moved = abs(d) > 0
+    if bool((moved & (sizes == 0)).any()):
+        return math.inf, norm(s * d)
+    return float(np.where(moved, abs(d) / np.where(moved, sizes, 1), 0).max()), norm(s * d)
+
+
+def _nowhere(g: Array) -> tuple[float, float]:
+    # Without curvature, Newton's method has nowhere to go.
+    return (math.inf, math.inf) if g.any() else (0.0, 0.0)
 
 
 def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> Array | None:
@@ -448,18 +559,18 @@ def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> 
 
     Parameters
     ----------
-    H : HessianOperator or symmetric (n, n) array
-    gradient : (n,) array or Tensor, optional
+    H : HessianOperator, symmetric (n, n) array_like, or object with `shape`, `dtype` and `H @ v`
+    gradient : (n,) array_like or Tensor, optional
         For the sign; if not given, that of the HessianOperator. Where gᵀu = 0, as at a saddle, both
         ways lead down, and the largest component of u is made positive.
     tol : float, optional
-        As for `classify_critical_point`: λ must be below −tol·|λ|max.
+        As for `classify_critical_point`: λ must be below −tol·|λ|max, in the units that H comes in
+        or in those in which the loss bends about equally along each parameter.
 
     Returns
     -------
     (n,) array or None
-        None: no eigenvalue below −tol·|λ|max was found, so no direction in which the loss bends
-        down.
+        None: no such eigenvalue was found, so no direction in which the loss bends down.
 
     Examples
     --------
@@ -468,72 +579,25 @@ def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> 
     >>> escape_direction(np.eye(2)) is None
     True
     """
-    pairs = extreme_eigenpairs(H)
-    if pairs.values[0] >= -_tolerance(H, pairs.values, tol):
-        return None
-    u = pairs.vectors[:, 0] / float((pairs.vectors[:, 0] ** 2).sum() ** 0.5)
+    matrix = symmetric(H)
+    tol = matrix.epsilon**0.5 if tol is None else tol
+    pairs = extreme_eigenpairs(matrix)
+    u = pairs.vectors[:, 0]
+    if pairs.values[0] >= -tol * np.abs(pairs.values).max():
+        # In the units that H came in it does not bend down, compared with how it bends up.
+        known = isinstance(H, HessianOperator)
+        θ = abs(_vector(H.position if known else 0.0, matrix, "position"))
+        s, _ = _equilibrate_by_products(matrix, _first_lengths(θ, np.zeros_like(θ)))
+        pairs = extreme_eigenpairs(matrix.scaled(s))
+        if pairs.values[0] >= -tol * np.abs(pairs.values).max():
+            return None
+        u = s * pairs.vectors[:, 0]
+        u = (u / norm(u)).astype(matrix.dtype)
     if gradient is None and isinstance(H, HessianOperator):
         gradient = H.gradient
-    gradient = gradient.data if isinstance(gradient, Tensor) else gradient
-    slope = 0.0 if gradient is None else float(gradient @ u)
+    slope = 0.0
+    if gradient is not None:
+        slope = float(_vector(gradient, matrix, "gradient") @ u.astype(np.float64))
     if slope == 0:
-        return u if float(u[int(np.abs(u).argmax())]) > 0 else -u
+        return u if float(u[int(abs(u).argmax())]) > 0 else -u
     return u if slope < 0 else -u
-
-
-# ── The whole spectrum, roughly ──────────────────────────────────────────────────────────────────
-
-
-class SpectralDensity(NamedTuple):
-    """How the eigenvalues are spread: a share `weights[i]` of them lies near `nodes[i]`."""
-
-    nodes: Host
-    weights: Host
-
-    def density(self, x: Any, width: float) -> Host:
-        """Return the density at x, each node spread out as a Gaussian of this width."""
-        distance = (np.asarray(x)[..., None] - self.nodes) / width
-        bells = np.exp(-0.5 * distance**2) / (width * math.sqrt(2 * math.pi))
-        density: Host = bells @ self.weights
-        return density
-
-
-def spectral_density(H: Any, probes: int = 10, steps: int = 80, seed: int = 0) -> SpectralDensity:
-    """Estimate how all the eigenvalues are spread, by stochastic Lanczos quadrature.
-
-    For a random unit vector v, the eigenvalues of Lanczos's T, weighted by the squares of the first
-    components of T's eigenvectors, are a summary of how v is spread over H's eigenvectors: all its
-    moments up to degree 2·steps − 1 agree (Gauss quadrature). On average over v, those moments are
-    the ones of H's own eigenvalues.
-
-    Parameters
-    ----------
-    H : HessianOperator or symmetric (n, n) array
-    probes, steps : int
-        Random vectors, and products with each of them.
-    seed : int
-
-    Returns
-    -------
-    SpectralDensity
-
-    Notes
-    -----
-    G. Golub and J. Welsch (1969); B. Ghorbani, S. Krishnan and Y. Xiao, *An investigation into
-    neural net optimization via Hessian eigenvalue density* (2019), arXiv:1901.10159.
-
-    Examples
-    --------
-    >>> spectrum = spectral_density(np.diag([0.0] * 75 + [1.0] * 25), probes=100)
-    >>> float(spectrum.weights[spectrum.nodes > 0.5].sum().round(2))
-    0.25
-    """
-    if probes < 1:
-        raise ValueError(f"probes must be 1 or more, but is {probes}")
-    nodes, weights = [], []
-    for probe in range(probes):
-        diagonal, offdiagonal, _ = lanczos(H, steps, seed=(seed, probe))
-        values, vectors = _tridiagonal_eigh(diagonal, offdiagonal)
-        nodes.append(values)
-        weights.append(vectors[0] ** 2 / probes)
-    return SpectralDensity(np.concatenate(nodes), np.concatenate(weights))

@@ -476,5 +476,3 @@ class ShardedHessian(HessianOperator):
         v = v.data if isinstance(v, Tensor) else v if hasattr(v, "dtype") else np.asarray(v)
         doing = f"multiplies the Hessian with a vector with checksum {_checksum([v])}, and averages"
         return _mean(super().__matmul__(v), self._samples, doing)
-
-    matvec = rmatvec = __matmul__

@@ -171,7 +171,7 @@ steps = tg.updates(lambda x, target: tg.mse_loss(wide(x), target), loader, optim
 *_, (loss, x, target) = islice(steps, 4000)
 H = tg.HessianOperator(lambda: tg.mse_loss(wide(x), target), wide.parameters())
 matrix = tg.hessian(lambda: tg.mse_loss(wide(x), target), wide.parameters())
-rough, careful = np.linalg.eigvalsh(matrix), tg.classify_critical_point(matrix, H.gradient)
+rough, careful = np.linalg.eigvalsh(matrix), tg.classify_critical_point(H, H.gradient)
 print(f"Loss {loss.item():.1e}. Of {len(rough)} eigenvalues {(rough > 0).mean():.1%} are above 0.")
 print(f"Beyond the tolerance for rounding: {careful}")
 

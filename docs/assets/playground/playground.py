@@ -178,7 +178,7 @@ VERDICTS = (
     "local maximum",
     "inconclusive (degenerate)",
 )
-NEAR = 1e-3  # about so far from a critical point, along the steepest axis, counts as on it
+NEAR = 1e-3  # so far from a critical point, by Newton's step, counts as on it
 
 
 def curvature(loss, places):
@@ -193,7 +193,10 @@ def curvature(loss, places):
     columns = [H @ np.repeat(unit, n) for unit in np.eye(axes)]
     hessians = np.reshape(columns, (axes, axes, n)).transpose(2, 0, 1)
     gradients = H.gradient.reshape(axes, n).T
-    points = [tg.classify_critical_point(*pair, tol=NEAR) for pair in zip(hessians, gradients)]
+    points = [
+        tg.classify_critical_point(*pair, tol=NEAR, near=NEAR)  # sizes are 1: the view's
+        for pair in zip(hessians, gradients)
+    ]
     return {
         "loss": loss(*(param.data for param in θ)).tolist(),
         "gradient_norm": [point.gradient_norm for point in points],
