@@ -294,7 +294,7 @@ def test_where_a_person_watches_long_work_shows_its_progress():
             while shown.count(b"\r1 products") < 2:
                 shown += os.read(master, 1000)
     os.close(master)
-    assert shown.startswith(b"\r1 products with the Hessian")
+    assert shown.startswith(b"\r1 products with the Hessian\r\r2 products with the Hessian\r\r3 ")
     assert shown.count(b"\r1 products") == 2  # for both runs
 
 

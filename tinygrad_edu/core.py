@@ -1,12 +1,12 @@
 """Reverse-mode automatic differentiation, to any order: the whole idea in one file.
 
-Take L = x·x + x at x = 3. Python computes it by two operations, and each is recorded as it runs:
+Take L = x·x + x at x = 3. Python computes it in two operations and records each one as it runs:
 
     p = multiply(x, x)        # 9
     L = add(p, x)             # 12
 
-The record is the **computational graph**. Each operation that ran is a *node* of it, and knows its
-operands. To find dL/dx, go through the nodes backward, from L to x: the **backward pass**. At each
+The record is the **computational graph**. Each operation that ran is a *node*, which stores its
+operands. To find dL/dx, visit the nodes in reverse, from L to x: the **backward pass**. At each
 node ask one question: *given the gradient g of L with respect to the node's result, what is the
 gradient of L with respect to each operand?* The answer is one short formula per operand, its
 **vector–Jacobian product (VJP)**:
@@ -16,15 +16,18 @@ gradient of L with respect to each operand?* The answer is one short formula per
 
 Start with dL/dL = 1. The node `add` passes 1 to p and 1 to x. The node `multiply` turns p's 1 into
 1·3 for its first operand and 1·3 for its second, and both are x. So x receives 1 + 3 + 3 = 7, which
-is 2x + 1. Nothing else happens below: *record; go back; multiply along each path by the chain rule;
-add where paths meet.*
+is 2x + 1. The rest of this file does just this, with checks: *record; go back; multiply along each
+path by the chain rule; add where paths meet.*
+
+And to any order? A gradient is itself computed by operations. If the VJPs receive Tensors instead
+of arrays, those operations are recorded too, and the gradient can be differentiated again.
 
 (Why the name? For arrays, g has the shape of the node's result. The result's derivative with
 respect to an operand is a matrix, the Jacobian J, and the VJP gives gᵀJ without ever building J.)
 
 First comes the graph (`Operation`, `Node`, `Variable`, `op`), then the backward pass (`grad`,
-`backward`). The operations and their VJPs are in `ops.py`. What is refused, and what is made an
-array on the way in, is in `refusals.py` and `entry.py`; `no_grad` is in `recording.py`.
+`backward`). The operations and their VJPs are in `ops.py`. `refusals.py` raises the errors,
+`entry.py` converts inputs to arrays, and `recording.py` has `no_grad`, which turns recording off.
 """
 
 import contextlib
@@ -44,7 +47,7 @@ from tinygrad_edu.recording import paused, recorded, recording
 if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
-P = ParamSpec("P")  # what a function takes
+P = ParamSpec("P")  # a function's parameters
 VJP = Callable[..., Any] | None  # from (g, y, *operands, **options) to an operand's gradient
 
 
@@ -52,46 +55,47 @@ VJP = Callable[..., Any] | None  # from (g, y, *operands, **options) to an opera
 
 
 class Operation(NamedTuple):
-    """A differentiable function: its name, and a VJP for each operand (None: constant)."""
+    """A differentiable function: its name, and one VJP per operand (None: treated as constant)."""
 
     name: str
     vjps: tuple[VJP, ...]
-    linear: bool = False  # then the VJPs need nothing but g
+    linear: bool = False  # the VJPs depend on g alone
 
 
 class Node:
     """A node of the computational graph: y = operation(*operands, **options), as it ran.
 
-    A node knows its operands; nothing knows the nodes made from it. So there are no reference
-    cycles, and a graph is freed the moment its last result is dropped.
+    A node refers to its operands, and an operand does not refer to the nodes that use it. So there
+    are no reference cycles, and a graph is freed as soon as its last result is.
     """
 
     __slots__ = ("operation", "operands", "parents", "options", "values", "number")
     operation: Operation
-    operands: Sequence[Any]  # Variables that require a gradient; arrays and numbers that do not
-    parents: "Sequence[Variable]"  # those Variables alone
+    operands: Sequence[Any]  # each a Variable if it requires a gradient, else an array or a number
+    parents: "Sequence[Variable]"  # only the Variables in `operands`, to search the graph fast
     options: dict[str, Any]
-    values: Sequence[Any]  # y and the operands as plain arrays, as they were: what the VJPs take
-    number: int  # 1, 2, 3, … in the order of running, so a result comes after its operands
+    values: Sequence[Any]  # what was computed with: values[0] is y, values[i] the i-th operand
+    number: int  # 1, 2, 3, … in execution order: a node comes after those that made its operands
 
 
 class Variable:
-    """An array and the node it came from: what the backward pass needs of a Tensor.
+    """An array and the node that produced it: the part of a Tensor that the backward pass needs.
 
-    A Tensor adds operators, methods, and checks of what is assigned to it. Variables are told apart
-    by identity, so they can be the keys of a dictionary.
+    `Tensor`, in `tensor.py`, is its subclass with operators such as `+`, which call the operations,
+    with methods, and with checks on assignment. Every Variable that you meet is a Tensor. Variables
+    compare by identity, so they can be dictionary keys.
 
     Attributes
     ----------
     array : array
-        The value. It may be replaced by a new array, but never written into: the nodes made from
-        it still need it.
+        The value, `Tensor.data`. Never modify it in place: the graph still needs it, and cannot
+        notice. You may assign a new array; the backward pass of an older result is then refused.
     requires_grad : bool
-        Whether what is made from this Variable is recorded.
+        Whether operations on this Variable are recorded.
     gradient : Variable or None
-        Where `backward` adds up the gradient, if this is a leaf.
+        The gradient that `backward` has accumulated, `Tensor.grad` (leaves only).
     node : Node or None
-        The node that it is the result of; None for a *leaf*, where the backward pass ends.
+        The node that produced it; None for a *leaf*, where the backward pass ends.
     """
 
     __slots__ = ("__weakref__", "array", "requires_grad", "gradient", "node")
@@ -109,30 +113,31 @@ _numbers = itertools.count(1)
 def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
     """Make a function of arrays differentiable, given one VJP for each of its operands.
 
-    The function then takes Tensors as well: *arrays in, array out; a Tensor among the operands, a
-    recorded Tensor out.* (Its type speaks of Tensors, for editors; of bare arrays it makes arrays.)
-    Tensors are given by position; lists become arrays.
+    The function then takes Tensors as well: given only arrays, it returns an array; given a Tensor,
+    it returns a Tensor, recorded if an operand requires a gradient. (For editors the return type is
+    Tensor.) Pass Tensors positionally. Lists are converted to arrays.
 
-    A VJP is called as `vjp(g, y, ...)`: with the gradient g with respect to the result y, then y,
-    and then everything that the function was called with (so repeat the function's defaults). It
-    returns the gradient with respect to its operand. Write it with the operations of this package,
-    with operators and with methods of arrays, and one formula serves twice: on arrays it is the
-    fast backward pass, and on Tensors it is recorded in its turn, so that it can be differentiated
-    again. It need not undo broadcasting or a change of dtype: the backward pass does so for all.
+    A VJP is called as `vjp(g, y, ...)`: with the gradient g with respect to the result y, with y,
+    and with the arguments of the call. Omitted arguments are not filled in, so give the VJP the
+    same defaults. It returns the gradient with respect to its operand. Use only operations of this
+    package, operators and methods of arrays; then one formula serves twice: on arrays it runs fast,
+    and on Tensors it is itself recorded, so that it can be differentiated again. It need not undo
+    broadcasting or a change of dtype: the backward pass does this for every VJP.
 
     Parameters
     ----------
     *vjps : callable or None
-        One for each leading positional argument; None for one without a derivative. Without any,
-        the function is piecewise constant, and its result is not recorded. Neither is a result of
+        One for each leading positional argument; None for one without a derivative. With no VJPs
+        the function is treated as piecewise constant. Its result is not recorded, and neither are
         integers or booleans.
     linear : bool
-        The function is linear in all its operands together, so the VJPs are called as `vjp(g)`.
+        The function is jointly linear in its operands, so its derivative does not depend on them:
+        the VJPs are called as `vjp(g, **options)`.
 
     Raises
     ------
     TypeError
-        If a VJP is not callable. The function itself raises it when an operand, or what it returns,
+        If a VJP is not callable. The decorated function raises it too, if an operand or the result
         is not made of real numbers.
 
     Examples
@@ -152,13 +157,13 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
     of_operands = vjps or itertools.repeat(None)
 
     def decorate(function: Callable[P, Any]) -> "Callable[P, Tensor]":
-        refusals.what_cannot_be_decorated(function, vjps)
+        refusals.check_decorable(function, vjps)
         name = getattr(function, "__name__", type(function).__name__).strip("_")
         operation = Operation(name, vjps, linear)
 
         @functools.wraps(function)
         def apply(*arguments: Any, **options: Any) -> Any:
-            # Take the operands apart: arrays to compute with, Variables for the graph.
+            # Split each operand into its array, to compute with, and its Variable, for the graph.
             kind, values, operands, parents = None, [], [], []  # kind: Tensor, or None for arrays
             for operand, vjp in zip(arguments, of_operands):
                 value = operand
@@ -170,14 +175,14 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
                         operand = value  # a constant: only its array matters
                 elif type(operand) is ndarray:
                     if operand.dtype.char not in REAL:
-                        entry.operand(operand, name)  # which refuses it
+                        entry.operand(operand, name)  # raises a TypeError
                 elif type(operand) not in PLAIN:
                     value = operand = as_operand(operand, name)
                 values.append(value)
                 operands.append(operand)
             if options or len(arguments) > len(values):
-                others = [_constant(other, name) for other in arguments[len(values) :]]
-                options = {option: _constant(other, name) for option, other in options.items()}
+                others = [_without_vjp(other, name) for other in arguments[len(values) :]]
+                options = {option: _without_vjp(other, name) for option, other in options.items()}
                 values += others
                 operands += others
 
@@ -214,16 +219,16 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
     return decorate
 
 
-def unwrapped(value: Any) -> Any:
+def unwrap(value: Any) -> Any:
     """Take the arrays out of Variables, also out of those in lists.
 
-    >>> unwrapped([Variable(1.0), [Variable(2.0), 3.0]])
+    >>> unwrap([Variable(1.0), [Variable(2.0), 3.0]])
     [1.0, [2.0, 3.0]]
     """
     nested = (Variable, list, tuple)
     if isinstance(value, list | tuple) and any(isinstance(item, nested) for item in value):
-        refusals.lost_in_a_list(value)
-        return [unwrapped(item) for item in value]
+        refusals.check_no_gradient_in(value)
+        return [unwrap(item) for item in value]
     return value.array if isinstance(value, Variable) else value
 
 
@@ -233,12 +238,12 @@ def as_operand(value: Any, name: str) -> Any:
     >>> as_operand([1, 2], "multiply")
     array([1, 2])
     """
-    return value if isinstance(value, Variable) else entry.operand(unwrapped(value), name)
+    return value if isinstance(value, Variable) else entry.operand(unwrap(value), name)
 
 
-def _constant(value: Any, name: str) -> Any:
+def _without_vjp(value: Any, name: str) -> Any:
     """Take the array out of an argument that has no VJP, such as an option."""
-    refusals.lost_without_vjp(value, name)
+    refusals.check_has_vjp(value, name)
     return value.array if isinstance(value, Variable) else value
 
 
@@ -259,38 +264,38 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Any, ...]:
-    """Compute the gradients of outputs with respect to inputs; every `grad` stays as it is.
+    """Compute the gradients of outputs with respect to inputs, without changing any `Tensor.grad`.
 
     Parameters
     ----------
     outputs : Tensor or sequence of Tensors
-        What to differentiate. Several outputs count as their sum.
+        What to differentiate. Several outputs are treated as their sum.
     inputs : Tensor or sequence of Tensors
-        With respect to what; leaves or intermediate results.
+        What to differentiate with respect to: leaves or intermediate results.
     grad_outputs : Tensor, array or sequence of these, optional
-        For each output, the gradient g to start from, in its shape. Not needed for single numbers.
+        The initial gradient for each output, of its shape. Optional for single numbers.
     create_graph : bool
-        Record the backward pass itself, also inside `no_grad`, so that the gradients can be
+        Record the backward pass itself, even inside `no_grad`, so that the gradients can be
         differentiated again.
     allow_unused : bool
-        Return None for an input that no output was made from, where otherwise it is an error.
+        Return None for an input that no output depends on, instead of raising an error.
 
     Returns
     -------
     tuple of Tensors
-        One gradient for each input, of its shape and dtype. They may share memory: do not write
-        into them.
+        One gradient for each input, with its shape and dtype. They may share memory: do not modify
+        them in place.
 
     Raises
     ------
     TypeError, ValueError
-        If the arguments are not such Tensors, or do not depend on each other.
+        If an argument has the wrong type or shape, or no output depends on one of the inputs.
     RuntimeError
         If an operand's value was replaced after it was used.
 
     Notes
     -----
-    Reverse accumulation: Griewank and Walther, *Evaluating Derivatives* (2008), chapter 3.
+    Griewank and Walther, *Evaluating Derivatives* (2008), chapter 3.
 
     Examples
     --------
@@ -302,13 +307,13 @@ def grad(
     >>> tg.grad(g.sum(), x)  # 6x
     (Tensor([ 6., 12.], dtype=float64),)
     """
-    outputs = refusals.others_than(Variable, outputs, "outputs")
-    inputs = refusals.others_than(Variable, inputs, "inputs")
-    grad_outputs = refusals.another_length(grad_outputs, len(outputs))
+    outputs = refusals.check_variables(Variable, outputs, "outputs")
+    inputs = refusals.check_variables(Variable, inputs, "inputs")
+    grad_outputs = refusals.match_length(grad_outputs, len(outputs))
     with recorded() if create_graph else contextlib.nullcontext():
         gradients: dict[Variable, Any] = {}
         for output, gradient in zip(outputs, grad_outputs):
-            # A constant output is an error, unless None is welcome.
+            # A constant output is an error unless `allow_unused` is set.
             if output.requires_grad or not allow_unused:
                 start = _initial_gradient(output, gradient)
                 g = start if create_graph else start.array
@@ -316,7 +321,7 @@ def grad(
         _backpropagate(gradients, inputs, create_graph)
     unused = [index for index, variable in enumerate(inputs) if variable not in gradients]
     if unused and not allow_unused:
-        refusals.unused_inputs(unused)
+        refusals.refuse_unused(unused)
     kind, results = type(outputs[0]), map(gradients.get, inputs)
     return tuple([g if g is None or isinstance(g, Variable) else wrap(kind, g) for g in results])
 
@@ -325,29 +330,31 @@ _adding = threading.RLock()  # threads may share a leaf
 
 
 def backward(output: Variable, gradient: Any = None) -> None:
-    """Add the gradient of an output to the `grad` of every leaf that it was made from.
+    """Add the gradient of an output to the `grad` of every leaf that it depends on.
 
-    This is `Tensor.backward`, where the parameters and the errors are listed.
+    See `Tensor.backward` for parameters and errors.
     """
     gradients: dict[Variable, Any] = {output: _initial_gradient(output, gradient).array.copy()}
     _backpropagate(gradients, inputs=None, create_graph=False)
-    totals: dict[int, tuple[Variable, Any]] = {}  # of each leaf, by the identity of the array
+    # Only leaves are left in `gradients`: the backward pass removes every other one.
+    totals: dict[int, tuple[Variable, Any]] = {}  # id(array): leaf, array
     with _adding:
         for leaf, total in gradients.items():
             if leaf.gradient is not None:
                 total = leaf.gradient.array + total
             elif total.base is not None or id(total) in totals:
-                total = total.copy()  # a leaf owns its grad: it is no view, and no other leaf's
+                total = total.copy()  # add passes one g to both leaves, and each owns its grad
             totals[id(total)] = leaf, total
-        for leaf, total in totals.values():
+        for leaf, total in totals.values():  # after all, so that an error changes no leaf
             leaf.gradient = wrap(type(leaf), total)
 
 
 def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bool) -> None:
-    """Go back from the outputs, whose gradients are given, until the inputs have theirs, too.
+    """Propagate the outputs' gradients back to the inputs, or to all leaves if there are none.
 
-    Without inputs, these are all the leaves. With `create_graph` the gradients and the arguments of
-    the VJPs are Variables, so that the pass is recorded in its turn; otherwise, plain arrays.
+    `gradients` starts with those of the outputs, and is updated in place. With `create_graph` it
+    holds Variables, and the VJPs get Variables, so that the pass is itself recorded. Otherwise
+    everything is a plain array, which is faster.
     """
     order = _topological_order(gradients)
     wanted = set(order) if inputs is None else _leading_to(inputs, order)
@@ -356,10 +363,10 @@ def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bo
         node = variable.node
         if node is None or variable not in gradients:
             continue
-        # Its gradient is complete now. Once passed on, it is only kept for an input.
+        # Its gradient is complete now. After this it is needed only if it was asked for.
         g = gradients[variable] if variable in kept else gradients.pop(variable)
         if variable.array is not node.values[0]:
-            refusals.changed_value(node, 0)
+            refusals.refuse_changed_value(node, 0)
         arguments = (variable, *node.operands) if create_graph else node.values
         if node.operation.linear:
             arguments = ()
@@ -367,25 +374,25 @@ def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bo
             if not isinstance(operand, Variable):
                 continue
             if operand.array is not node.values[index]:
-                refusals.changed_value(node, index)
+                refusals.refuse_changed_value(node, index)
             if operand in wanted:
                 contribution = _contribution(node, index, g, arguments)
-                # Paths that meet are added. Never by `+=`: two operands may hold the same array.
+                # Add where paths meet. Not by `+=`: two gradients may be the same array.
                 if operand in gradients:
                     contribution = gradients[operand] + contribution
                 gradients[operand] = contribution
 
 
 def _topological_order(outputs: Iterable[Variable]) -> list[Variable]:
-    """List the outputs and all that they were made from: each operand before its result.
+    """List the outputs and everything they depend on, operands before results.
 
-    Why sort at all? Take b = a + a and then c = b + a. A Variable may pass its gradient on only
-    when all of it has arrived: a must wait until b is done. A result has a larger number than its
-    operands, so the backward pass goes from the largest number to the smallest.
+    Why sort at all? Take a = exp(x), b = a · a and c = b + a. If a passed its gradient on as soon
+    as c has given it one, the part that comes through b would be lost: a must wait. A result's
+    node has a larger number than its operands' nodes, so go from the largest to the smallest.
     """
     visited = dict.fromkeys(outputs)
     stack = list(visited)
-    while stack:  # and not a recursion: Python allows a depth of 1000, and graphs go far beyond
+    while stack:  # not recursive: Python's limit is 1000 levels, and graphs are often deeper
         node = stack.pop().node
         for parent in node.parents if node is not None else ():
             if parent not in visited:
@@ -395,9 +402,9 @@ def _topological_order(outputs: Iterable[Variable]) -> list[Variable]:
 
 
 def _leading_to(inputs: Iterable[Variable], order: Iterable[Variable]) -> set[Variable]:
-    """Find the Variables that were made from an input: only their gradients need computing."""
+    """Find the inputs and everything computed from them: no other gradient is needed."""
     wanted = set(inputs)
-    for variable in order:  # parents are decided before their results
+    for variable in order:  # parents come before results
         if variable.node is not None and not wanted.isdisjoint(variable.node.parents):
             wanted.add(variable)
     return wanted
@@ -420,35 +427,35 @@ def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> A
 
 
 def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
-    # Broadcasting uses one number in many places. Each is a path to it, and paths are added.
+    # Broadcasting uses one number in many places. Each use is a path, so sum their gradients.
     given = contribution.shape
     if contribution.dtype.char == "e":
-        contribution = contribution.astype("float32")  # sums in half precision stop at 2048
+        contribution = contribution.astype("float32")  # in float16, 2048 + 1 = 2048
     if len(given) > len(shape):
         contribution = contribution.sum(axis=tuple(range(len(given) - len(shape))))
     if contribution.shape != shape and len(given) >= len(shape):
         stretched = [axis for axis, length in enumerate(shape) if length == 1]
         contribution = contribution.sum(axis=tuple(stretched), keepdims=True)
     if contribution.shape != shape:
-        refusals.unfit_contribution(given, shape)
+        refusals.refuse_shape(given, shape)
     return contribution
 
 
 def _cast(contribution: Any, dtype: Any) -> Any:
-    # float32 with float64 gives float64, but the gradient of a float32 operand is float32.
+    # float32 · float64 is float64, but the gradient of the float32 operand is float32.
     if dtype.kind != "f":
-        refusals.integers(dtype)
+        refusals.refuse_integers(dtype)
     if contribution.dtype.char not in REAL:
         entry.real_array(contribution, "a VJP must return")
     return contribution if contribution.dtype == dtype else contribution.astype(dtype)
 
 
 def _initial_gradient(output: Variable, gradient: Any) -> Any:
-    """Make the gradient to start from a Variable: the one given, or 1 for a single number."""
+    """Make the initial gradient of an output: the one given, or 1 for a single number."""
     data = output.array
-    refusals.no_start(output, gradient)
+    refusals.check_can_start(output, gradient)
     gradient = np.ones_like(data) if gradient is None else gradient
     if not isinstance(gradient, Variable):
-        gradient = wrap(type(output), entry.like(data, unwrapped(gradient), "a gradient holds"))
-    refusals.another_shape(gradient.array.shape, data.shape)
+        gradient = wrap(type(output), entry.like(data, unwrap(gradient), "a gradient holds"))
+    refusals.check_shape(gradient.array.shape, data.shape)
     return gradient if gradient.array.dtype == data.dtype else gradient.astype(data.dtype)

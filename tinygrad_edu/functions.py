@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu import backend
-from tinygrad_edu.core import as_operand, op, unwrapped
+from tinygrad_edu.core import as_operand, op, unwrap
 from tinygrad_edu.ops import (
     Axis,
     Operand,
@@ -133,7 +133,7 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> "Tensor":
     0.34657359027997264
     """
     logits, labels = as_operand(logits, "cross_entropy"), as_operand(labels, "cross_entropy")
-    scores, classes = unwrapped(logits), unwrapped(labels)
+    scores, classes = unwrap(logits), unwrap(labels)
     shape, count = getattr(scores, "shape", ()), getattr(classes, "shape", None)
     if len(shape) != 2 or count != shape[:1]:
         raise ValueError(
@@ -147,7 +147,7 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> "Tensor":
     if backend.name_of(classes) == "cupy":  # to ask would be to wait for the GPU
         nan = np.where(outside, np.nan, 0).astype(np.result_type(scores.dtype, np.float16))
         logits = logits + nan[:, None]
-        scores = unwrapped(logits)
+        scores = unwrap(logits)
     elif outside.any():
         raise ValueError(f"labels must be 0 to {scores.shape[1] - 1}, not {classes[outside][0]}")
     scores = _widened(scores).T.copy()  # a row for each class: NumPy is slow along short rows
@@ -173,7 +173,7 @@ def _cross_entropy(
 def _cross_entropy_gradient_vjp(g: Any, y: Any, logits: Any, labels: Any, exponentials: Any) -> Any:
     # That of the softmax. It does not change when a constant is subtracted from g, and if g is 0 at
     # the label, nothing cancels where a class is nearly certain.
-    at_label = unwrapped(g)[np.arange(len(labels), like=labels), labels][:, None]
+    at_label = unwrap(g)[np.arange(len(labels), like=labels), labels][:, None]
     return _softmax_vjp(g - at_label, softmax(logits)) / len(labels)
 
 
@@ -249,7 +249,7 @@ def mse_loss(prediction: Operand, target: Operand, /) -> "Tensor":
 
 def _alike(a: Operand, b: Operand, name: str) -> tuple[Any, Any]:
     a, b = as_operand(a, name), as_operand(b, name)
-    shape, other = np.shape(unwrapped(a)), np.shape(unwrapped(b))
+    shape, other = np.shape(unwrap(a)), np.shape(unwrap(b))
     if shape != other and other != ():
         raise ValueError(f"{name} needs equal shapes, not {shape} and {other}")
     return a, b

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import backend
-from tinygrad_edu.core import unwrapped
+from tinygrad_edu.core import unwrap
 
 _BASIC = (int, np.integer, np.bool_, slice, type(None), type(...))
 
@@ -30,7 +30,7 @@ def as_index(index: Any, x: Any, shape: tuple[int, ...] | None = None) -> tuple[
     """
     parts = tuple([_part(part) for part in (index if isinstance(index, tuple) else (index,))])
     homes = {backend.name_of(part) for part in parts if backend.is_array(part)}
-    home = backend.name_of(unwrapped(x))
+    home = backend.name_of(unwrap(x))
     if home == "numpy" or not homes:
         return parts
     if homes == {"numpy"}:  # so NumPy can refuse what is out of range
@@ -41,7 +41,7 @@ def as_index(index: Any, x: Any, shape: tuple[int, ...] | None = None) -> tuple[
 def _part(part: Any) -> Any:
     if isinstance(part, _BASIC):
         return part
-    part = unwrapped(part)
+    part = unwrap(part)
     if backend.is_array(part):
         return part
     if not (hasattr(part, "__len__") or hasattr(part, "__array__")):

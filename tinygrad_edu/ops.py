@@ -25,7 +25,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import backend, entry
-from tinygrad_edu.core import Variable, as_operand, op, unwrapped
+from tinygrad_edu.core import Variable, as_operand, op, unwrap
 from tinygrad_edu.indexing import as_index
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _power_base_vjp(g: Any, y: Any, a: Any, b: Any) -> Any:
     # b·aᵇ⁻¹. Where b = 0 this is 0, also at a = 0, where a⁻¹ would make it 0·∞. The second
     # derivative, along b, is not 0 there: so it is the base that changes, and not the product.
     if isinstance(b, int | float):
-        return g * (b * a ** (b - 1)) if b else select(np.zeros_like(unwrapped(g), bool), g)
+        return g * (b * a ** (b - 1)) if b else select(np.zeros_like(unwrap(g), bool), g)
     g = select(np.logical_or(b != 0, np.isfinite(g)), g)
     return g * (b * where(np.logical_and(a == 0, b == 0), 1, a) ** (b - 1))
 
@@ -226,11 +226,11 @@ def select(mask: Operand, x: Operand, /) -> Result:
     array([1., 0.])
     """
     if isinstance(x, Variable):
-        return _select(unwrapped(mask), x)
+        return _select(unwrap(mask), x)
     if type(x) is type(mask) is np.ndarray and x.dtype.char in _BITS:
         # NumPy's where is slow on a random mask. The bits of x, as integers, times 1 or 0 are fast.
         return (x.view(_BITS[x.dtype.char]) * mask).view(x.dtype)
-    return np.where(unwrapped(mask), x, 0)
+    return np.where(unwrap(mask), x, 0)
 
 
 _BITS: dict[str, Any] = {"e": np.dtype("int16"), "f": np.dtype("int32"), "d": np.dtype("int64")}
@@ -266,9 +266,9 @@ def where(condition: Operand, a: Operand, b: Operand, /) -> "Tensor":
     >>> where(np.array([True, False]), np.array([1.0, 2.0]), 0)
     array([1., 0.])
     """
-    if getattr(unwrapped(condition), "dtype", None) != np.dtype(bool):
+    if getattr(unwrap(condition), "dtype", None) != np.dtype(bool):
         if not isinstance(condition, Variable):
-            condition = entry.real_array(unwrapped(condition), "where takes")
+            condition = entry.real_array(unwrap(condition), "where takes")
         condition = condition != 0
     return _where(condition, a, b)
 
@@ -449,7 +449,7 @@ def concatenate(arrays: Sequence[Operand], axis: int | None = 0) -> "Tensor":
     arrays = [as_operand(array, "concatenate") for array in arrays]
     if axis is None:
         arrays, axis = [reshape(array, -1) for array in arrays], 0
-    shapes = [np.shape(unwrapped(array)) for array in arrays]
+    shapes = [np.shape(unwrap(array)) for array in arrays]
     if () in shapes or not shapes:
         raise ValueError("concatenate joins arrays along an axis: at least one, and no numbers")
     axis, start, pieces = normalize_axis_index(axis, len(shapes[0])), 0, []
@@ -472,12 +472,12 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> "Tensor":
            [3, 4]])
     """
     arrays = [
-        array if hasattr(array, "shape") else entry.real_array(unwrapped(array), "stack takes")
+        array if hasattr(array, "shape") else entry.real_array(unwrap(array), "stack takes")
         for array in arrays
     ]
     if not arrays:
         raise ValueError("stack joins one or more arrays")
-    axis = normalize_axis_index(axis, np.ndim(unwrapped(arrays[0])) + 1)
+    axis = normalize_axis_index(axis, np.ndim(unwrap(arrays[0])) + 1)
 
     def stack_(*arrays: Any) -> Any:
         return np.stack(arrays, axis)

@@ -8,19 +8,19 @@ from typing import Any, NoReturn
 from tinygrad_edu import backend
 
 
-def changed_value(node: Any, index: int) -> NoReturn:
+def refuse_changed_value(node: Any, index: int) -> NoReturn:
     """Refuse a node with a value that was replaced: index 0 is the result, 1 the first operand."""
     which = f"operand {index}, {backend.describe(node.values[index])}," if index else "the result"
     raise RuntimeError(f"{which} of {node.operation.name} has a new value: compute it anew")
 
 
-def lost_without_vjp(value: Any, name: str) -> None:
+def check_has_vjp(value: Any, name: str) -> None:
     """Refuse a Tensor that would silently get no gradient, as the operation has no VJP for it."""
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} was given a Tensor that it has no VJP for")
 
 
-def lost_in_a_list(values: Sequence[Any]) -> None:
+def check_no_gradient_in(values: Sequence[Any]) -> None:
     """Refuse Tensors that would silently get no gradient, as they are in a list."""
     if any(getattr(value, "requires_grad", False) for value in values):
         raise TypeError(
@@ -29,10 +29,10 @@ def lost_in_a_list(values: Sequence[Any]) -> None:
         )
 
 
-def others_than(kind: type, values: Any, role: str) -> list[Any]:
+def check_variables(kind: type, values: Any, role: str) -> list[Any]:
     """List values of this class, or a single one, and refuse all others.
 
-    >>> others_than(int, 3, "inputs")
+    >>> check_variables(int, 3, "inputs")
     [3]
     """
     listed = list(values) if isinstance(values, list | tuple) else [values]
@@ -41,10 +41,10 @@ def others_than(kind: type, values: Any, role: str) -> list[Any]:
     return listed
 
 
-def another_length(gradients: Any, outputs: int) -> Sequence[Any]:
+def match_length(gradients: Any, outputs: int) -> Sequence[Any]:
     """List the gradients to start from, one for each output, and refuse more or fewer.
 
-    >>> another_length(None, outputs=2)
+    >>> match_length(None, outputs=2)
     [None, None]
     """
     if not isinstance(gradients, list | tuple):
@@ -54,7 +54,7 @@ def another_length(gradients: Any, outputs: int) -> Sequence[Any]:
     return gradients
 
 
-def what_cannot_be_decorated(function: Any, vjps: Sequence[Any]) -> None:
+def check_decorable(function: Any, vjps: Sequence[Any]) -> None:
     """Refuse VJPs or a function that cannot be called, as those of `@op` without parentheses."""
     wrong = [value for value in (function, *vjps) if value is not None and not callable(value)]
     if wrong or function is None:
@@ -64,17 +64,17 @@ def what_cannot_be_decorated(function: Any, vjps: Sequence[Any]) -> None:
         )
 
 
-def unfit_contribution(given: tuple[int, ...], shape: tuple[int, ...]) -> NoReturn:
+def refuse_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> NoReturn:
     """Refuse what a VJP returned, if no broadcasting explains its shape."""
     raise ValueError(f"it returned the shape {given} for an operand of shape {shape}")
 
 
-def integers(dtype: Any) -> NoReturn:
+def refuse_integers(dtype: Any) -> NoReturn:
     """Refuse a gradient with respect to integers."""
     raise TypeError(f"no gradient goes to {dtype}: make it with dtype=float")
 
 
-def no_start(output: Any, gradient: Any) -> None:
+def check_can_start(output: Any, gradient: Any) -> None:
     """Refuse an output that no backward pass can start from."""
     if not output.requires_grad:
         raise ValueError(
@@ -89,13 +89,13 @@ def no_start(output: Any, gradient: Any) -> None:
         )
 
 
-def another_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+def check_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
     """Refuse a gradient to start from that does not fit the output."""
     if given != shape:
         raise ValueError(f"the gradient has shape {given}, but the result has shape {shape}")
 
 
-def unused_inputs(indices: Sequence[int]) -> NoReturn:
+def refuse_unused(indices: Sequence[int]) -> NoReturn:
     """Refuse inputs that no output was made from."""
     raise ValueError(
         f"inputs{indices} have requires_grad=False, or no output was made from them: leave them "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import advice, backend, entry, functions, numpy_functions, ops
-from tinygrad_edu.core import Variable, backward, op, unwrapped
+from tinygrad_edu.core import Variable, backward, op, unwrap
 from tinygrad_edu.ops import Axis, Operand
 
 _floordiv = op()(operator.floordiv)
@@ -56,7 +56,7 @@ class Tensor(Variable):
     __hash__ = object.__hash__  # by identity, although == compares the elements
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
-        array = entry.real_array(unwrapped(data), "a Tensor holds", dtype)
+        array = entry.real_array(unwrap(data), "a Tensor holds", dtype)
         if not isinstance(requires_grad, bool):
             raise TypeError(
                 f"requires_grad must be True or False, but is {requires_grad!r}; "
@@ -109,7 +109,7 @@ class Tensor(Variable):
     @data.setter
     def data(self, data: Any) -> None:
         home = backend.name_of(self.array)
-        array = entry.real_array(unwrapped(data), "data holds")
+        array = entry.real_array(unwrap(data), "data holds")
         if self.requires_grad:
             _refuse_integers(array)
         self.array = array if backend.is_array(data) else backend.move(array, home)
@@ -393,7 +393,7 @@ def _is_operand(other: object) -> bool:
 
 
 def _home(x: Any) -> str:
-    return backend.name_of(unwrapped(x))
+    return backend.name_of(unwrap(x))
 
 
 @op(lambda g, y, x, name: _to(g, _home(x)))
