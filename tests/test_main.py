@@ -236,6 +236,8 @@ def started(*arguments, **streams):
         [sys.executable, "-m", "tinygrad_edu", *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(HOME), "OMP_NUM_THREADS": "1"},
         encoding="utf-8",
+        # A job in the background ignores interrupts, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams,
     )
     try:

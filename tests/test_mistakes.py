@@ -35,7 +35,8 @@ def test_moved_parameters_need_a_new_optimizer():
     optimizer = tg.Momentum([w], 0.1)
     if tg.backend.current() == "numpy":
         pytest.skip("needs CuPy")
-    w.data = tg.backend.move(w.data, "numpy")
+    with tg.use("numpy"):  # outside, an array of the host goes to the GPU when it is assigned
+        w.data = tg.backend.move(w.data, "numpy")
     (w * w).sum().backward()
     with pytest.raises(ValueError, match=r"went to numpy after .* make it anew"):
         optimizer.step()
@@ -43,7 +44,8 @@ def test_moved_parameters_need_a_new_optimizer():
     with pytest.raises(ValueError, match=r"on cupy, but its gradient is float64 \(1,\)"):
         optimizer.step()
 
-    w.data, w.grad = tg.backend.move(w.data, "numpy"), None
+    with tg.use("numpy"):
+        w.data, w.grad = tg.backend.move(w.data, "numpy"), None
     optimizer = tg.Momentum([w], 0.1)
     w.data = tg.backend.move(w.data, "cupy")
     (w * w).sum().backward()
