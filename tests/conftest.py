@@ -30,6 +30,7 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_entry.py::test_what_is_not_real_is_refused_wherever": "is about NumPy's arrays",
     "test_entry.py::test_a_masked_array_on_the_left": "is about NumPy's arrays",
     "test_entry.py::test_a_subclass_of_array": "is about NumPy's arrays",
+    "test_properties.py::test_the_calls_reach_every_edge": "is about NumPy's memory layouts",
     "test_ops.py::test_a_label_that_is_no_class_is_named": "is an error only where nobody waits",
     "test_data.py::test_a_dataset_copies_no_array": "on a GPU, a dataset is a copy",
     "test_spectrum.py::test_it_is_a_linear_operator_for_scipy": "SciPy computes on the host",

@@ -217,8 +217,9 @@ def binary_cross_entropy(logits: Operand, targets: Operand, /) -> "Tensor":
     0.34657359027997264
     """
     logits, targets = _alike(logits, targets, "binary_cross_entropy")
-    if hasattr(targets, "dtype"):
-        targets = targets.astype(logits.dtype)  # integers would make float32 float64
+    if isinstance(targets, int | float):  # one number for all
+        targets = backend.module_of(unwrap(logits)).asarray(targets)
+    targets = targets.astype(logits.dtype)  # integers would make float32 float64
     # Where a weight is 0 its term is left out: 0·∞ would be NaN.
     one = select(targets != 0, targets * logaddexp(-logits, 0))
     zero = select(targets != 1, (1 - targets) * logaddexp(logits, 0))
