@@ -34,6 +34,9 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_ops.py::test_a_label_that_is_no_class_is_named": "is an error only where nobody waits",
     "test_data.py::test_a_dataset_copies_no_array": "on a GPU, a dataset is a copy",
     "test_spectrum.py::test_it_is_a_linear_operator_for_scipy": "SciPy computes on the host",
+    "tinygrad_edu/backend.py::tinygrad_edu.backend.current": "prints the name of the backend",
+    "tinygrad_edu/spectrum.py::tinygrad_edu.spectrum.symmetric": "shows NumPy's arrays",
+    "tinygrad_edu/spectrum.py::tinygrad_edu.spectrum.function_times": "shows NumPy's arrays",
     "test_faults.py::test_after_a_fork": "a CUDA context does not survive a fork",
     "test_tensor.py::test_asarray_shares": "nothing goes to the host unasked",
 }

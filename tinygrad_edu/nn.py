@@ -198,7 +198,7 @@ class Linear(Module):
     Examples
     --------
     >>> layer = Linear(3, 2, seed=0)
-    >>> layer(np.ones((5, 3), dtype="float32")).shape
+    >>> layer(Tensor(np.ones((5, 3), dtype="float32"))).shape
     (5, 2)
     """
 

@@ -174,8 +174,8 @@ class Momentum(SGD):
     ...     optimizer.zero_grad()
     ...     (3 * w).backward()  # the slope is 3 everywhere
     ...     optimizer.step()
-    >>> optimizer.m[0].round(2)  # −0.3, and then 0.5·(−0.3) − 0.3
-    np.float64(-0.45)
+    >>> round(float(optimizer.m[0]), 2)  # −0.3, and then 0.5·(−0.3) − 0.3
+    -0.45
     """
 
     def __init__(
