@@ -380,8 +380,9 @@ class Tensor(Variable):
         raise advice.missing(self, name, "a Tensor", advice.TENSOR)
 
 
-_all, _any, _argmax, _argmin = op()(np.all), op()(np.any), op()(np.argmax), op()(np.argmin)
-_round = op()(np.round)
+_all: Any = op()(np.all)  # NumPy's types know keepdims=True and keepdims=False, but no bool
+_any: Any = op()(np.any)
+_argmax, _argmin, _round = op()(np.argmax), op()(np.argmin), op()(np.round)
 _equal = op()(operator.eq)
 _not_equal = op()(operator.ne)
 
