@@ -22,8 +22,8 @@ path by the chain rule; add where paths meet.*
 And to any order? A gradient is itself computed by operations. If the VJPs receive Tensors instead
 of arrays, those operations are recorded too, and the gradient can be differentiated again.
 
-(Why the name? For arrays, g has the shape of the node's result. The result's derivative with
-respect to an operand is a matrix, the Jacobian J, and the VJP gives gᵀJ without ever building J.)
+(Why the name? Write the arrays as vectors. Then the derivative of the result with respect to an
+operand is a matrix, the Jacobian J, and the VJP gives gᵀJ without ever building J.)
 
 First comes the graph (`Operation`, `Node`, `Variable`, `op`), then the backward pass (`grad`,
 `backward`). The operations and their VJPs are in `ops.py`. `refusals.py` raises the errors,
@@ -59,7 +59,7 @@ class Operation(NamedTuple):
 
     name: str
     vjps: tuple[VJP, ...]
-    linear: bool = False  # the VJPs depend on g alone
+    linear: bool = False  # the VJPs need neither the result nor the operands
 
 
 class Node:
@@ -74,7 +74,7 @@ class Node:
     operands: Sequence[Any]  # each a Variable if it requires a gradient, else an array or a number
     parents: "Sequence[Variable]"  # only the Variables in `operands`, to search the graph fast
     options: dict[str, Any]
-    values: Sequence[Any]  # what was computed with: values[0] is y, values[i] the i-th operand
+    values: Sequence[Any]  # y and then each operand, as arrays: what they were, if one is replaced
     number: int  # 1, 2, 3, … in execution order: a node comes after those that made its operands
 
 
@@ -111,7 +111,7 @@ _numbers = itertools.count(1)
 
 
 def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
-    """Make a function of arrays differentiable, given one VJP for each of its operands.
+    """Decorate a function of arrays: make it differentiable, given a VJP for each operand.
 
     The function then takes Tensors as well: given only arrays, it returns an array; given a Tensor,
     it returns a Tensor, recorded if an operand requires a gradient. (For editors the return type is
@@ -131,8 +131,8 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
         the function is treated as piecewise constant. Its result is not recorded, and neither are
         integers or booleans.
     linear : bool
-        The function is jointly linear in its operands, so its derivative does not depend on them:
-        the VJPs are called as `vjp(g, **options)`.
+        The function is linear in all its operands together, as add is and multiply is not. So its
+        VJPs need neither y nor the operands, and are called as `vjp(g, **options)`.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
                     value = operand = as_operand(operand, name)
                 values.append(value)
                 operands.append(operand)
-            if options or len(arguments) > len(values):
+            if options or len(arguments) > len(values):  # constants, which the VJPs get as well
                 others = [_without_vjp(other, name) for other in arguments[len(values) :]]
                 options = {option: _without_vjp(other, name) for option, other in options.items()}
                 values += others
@@ -194,7 +194,7 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
                 if type(value) is not ndarray or value.dtype.char not in REAL:
                     value = entry.result(value, f"{name} must return")
             except Exception as error:
-                backend.explain(error, name, values)
+                backend.explain(error, name, values)  # raises it again
 
             # Record.
             result = kind.__new__(kind)
@@ -202,7 +202,7 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
             result.gradient = None
             result.requires_grad = False
             result.node = None
-            # `paused` is nearly always empty, and looking there is faster than a call.
+            # That is, `recording()`. Outside every `no_grad`, `paused` is empty: a look is faster.
             if parents and value.dtype.char in FLOATING and (not paused.get() or recording()):
                 result.requires_grad = True
                 result.node = node = Node()
@@ -343,7 +343,8 @@ def backward(output: Variable, gradient: Any = None) -> None:
             if leaf.gradient is not None:
                 total = leaf.gradient.array + total
             elif total.base is not None or id(total) in totals:
-                total = total.copy()  # add passes one g to both leaves, and each owns its grad
+                # A view, or another leaf's array (add passes one g to both): a leaf owns its grad.
+                total = total.copy()
             totals[id(total)] = leaf, total
         for leaf, total in totals.values():  # after all, so that an error changes no leaf
             leaf.gradient = wrap(type(leaf), total)
@@ -386,9 +387,10 @@ def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bo
 def _topological_order(outputs: Iterable[Variable]) -> list[Variable]:
     """List the outputs and everything they depend on, operands before results.
 
-    Why sort at all? Take a = exp(x), b = a · a and c = b + a. If a passed its gradient on as soon
-    as c has given it one, the part that comes through b would be lost: a must wait. A result's
-    node has a larger number than its operands' nodes, so go from the largest to the smallest.
+    Why sort at all? Take a = exp(x), b = a · a and c = b + a. Suppose a passed its gradient on to x
+    as soon as it got the part from c. The part through b would come too late: a must wait for b. A
+    node's number is larger than those of its operands, so sort by number; the backward pass visits
+    the list in reverse.
     """
     visited = dict.fromkeys(outputs)
     stack = list(visited)
@@ -422,6 +424,7 @@ def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> A
         if contribution.dtype is not value.dtype:
             contribution = _cast(contribution, value.dtype)
     except Exception as error:
+        # This raises the error again.
         backend.explain(error, f"VJP {index} of {node.operation.name}", node.values)
     return contribution
 
