@@ -156,15 +156,15 @@ class HessianOperator:
             for column in range(v.shape[1]):
                 products[:, column] = self._product(v[:, column])
             return products
-        # d(gᵀv)/dθ = Hv. A slope without a history is constant: it adds nothing.
-        slopes, rates = [], []
+        # d(gᵀv)/dθ = Hv. A slope without a node is constant: it adds nothing.
+        slopes, starts = [], []
         for slope, part in zip(self._slopes, split(v, self._values)):
             if slope is not None and slope.requires_grad:
                 slopes.append(slope)
-                rates.append(part)
+                starts.append(part)
         if not slopes:
             return np.zeros_like(self.gradient)
-        return self._flat(grad(slopes, self.params, rates, allow_unused=True))
+        return self._flat(grad(slopes, self.params, starts, allow_unused=True))
 
     def _flat(self, tensors: Sequence[Tensor | None]) -> Array:
         return flatten(

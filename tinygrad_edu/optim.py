@@ -79,8 +79,8 @@ class SGD:
     def step(self) -> None:
         """Move every parameter that has a gradient.
 
-        Parameters get *new* arrays; the old ones still belong to the histories that were recorded
-        with them.
+        Parameters get *new* arrays; the old ones still belong to the graphs that were recorded with
+        them.
 
         Raises
         ------

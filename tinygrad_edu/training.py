@@ -40,7 +40,7 @@ def updates(
     Yields
     ------
     tuple of Tensors
-        The loss before the update, without its history, and then the batch.
+        The loss before the update, without its graph, and then the batch.
 
     Raises
     ------

@@ -32,7 +32,7 @@ def update(batch, optimizer):
 
 
 def chain(depth=DEPTH):
-    """Record a chain of small operations, and walk back."""
+    """Record a chain of small operations, and go back."""
 
     def sum_of(x):
         y = x

@@ -27,7 +27,7 @@ def update(batch, optimizer):
 
 
 def chain(depth=DEPTH):
-    """Record a chain of small operations, and walk back."""
+    """Record a chain of small operations, and go back."""
     x = mg.tensor([0.1, 0.2, 0.3])
 
     def work():

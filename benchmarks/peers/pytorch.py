@@ -58,7 +58,7 @@ def loader(batch):
 
 
 def chain(depth=DEPTH):
-    """Record a chain of small operations, and walk back."""
+    """Record a chain of small operations, and go back."""
     x = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64, requires_grad=True)
 
     def work():

@@ -50,7 +50,7 @@ def loader(batch):
 
 
 def chain(depth=DEPTH):
-    """Record a chain of small operations, and walk back."""
+    """Record a chain of small operations, and go back."""
     x = tg.Tensor([0.1, 0.2, 0.3], requires_grad=True)
 
     def work():
