@@ -41,13 +41,17 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
 }
 
 
+def _reshape(x: Any, shape: Any = None, newshape: Any = None) -> Any:
+    return ops.reshape(x, newshape if shape is None else shape)  # as NumPy 2.0 calls it
+
+
 def _clip(x: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
     return ops.clip(x, a_min if min is None else min, a_max if max is None else max)
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: ops.where,
-    np.reshape: ops.reshape,
+    np.reshape: _reshape,
     np.transpose: ops.transpose,
     np.broadcast_to: ops.broadcast_to,
     np.concatenate: ops.concatenate,
