@@ -159,3 +159,21 @@ def test_a_label_that_is_no_class_makes_the_loss_and_every_derivative_nan(wrong,
     assert np.isnan(g.numpy()).all()
     (product,) = tg.grad((g * g).sum(), w)
     assert np.isnan(product.numpy()).all()
+
+
+@needs_cupy
+def test_what_else_the_page_on_gpus_lists_is_so():
+    import cupy
+
+    x = tg.Tensor([1.0, 2.0])
+    assert x[tg.Tensor([5])].numpy().tolist() == [2.0]  # wraps around
+    with pytest.raises(IndexError):
+        x[[5]]
+    with tg.use("numpy"), pytest.raises(TypeError, match="bring them together"):
+        x * [1.0, 2.0]
+    assert (tg.Tensor([2]) ** -1).numpy().tolist() == [0]
+    with pytest.raises((TypeError, ValueError)):
+        tg.Tensor([1.0], dtype=np.longdouble)
+    with pytest.raises(TypeError):
+        cupy.exp(x)
+    assert np.exp(x).numpy() == pytest.approx(np.exp([1.0, 2.0]))
