@@ -172,6 +172,8 @@ def test_what_else_the_page_on_gpus_lists_is_so():
     with tg.use("numpy"), pytest.raises(TypeError, match="bring them together"):
         x * [1.0, 2.0]
     assert (tg.Tensor([2]) ** -1).numpy().tolist() == [0]
+    with pytest.raises(ValueError, match="axis"):
+        tg.Tensor(1.0).sum(axis=0)
     with pytest.raises((TypeError, ValueError)):
         tg.Tensor([1.0], dtype=np.longdouble)
     with pytest.raises(TypeError):

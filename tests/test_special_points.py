@@ -556,3 +556,18 @@ def test_beyond_the_limits_of_clip_nothing_arrives(g):
     np.testing.assert_array_equal(slopes, [0, g, g, g, 0, 0, 0])
     slopes = gradient(lambda x: tg.clip(x, min=0), [-INF, -1.0, 0.0, INF], g).numpy()
     np.testing.assert_array_equal(slopes, [0, 0, g, g])
+
+
+@pytest.mark.parametrize("target", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("score", [-40.0, -1.0, 0.0, 3.0])
+def test_a_target_has_a_gradient_at_0_and_1_as_well(score, target):
+    t = leaf([target])
+    loss = tg.binary_cross_entropy(tg.Tensor([score]), t)  # its slope along t is −score
+    assert tg.grad(loss, t)[0].item() == pytest.approx(-score, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("loss", [tg.mse_loss, tg.binary_cross_entropy])
+def test_a_loss_of_single_numbers_is_one(loss):
+    assert float(loss(0.5, 1)) == pytest.approx(
+        float(loss(tg.Tensor([0.5]), tg.Tensor([1.0])).item())
+    )

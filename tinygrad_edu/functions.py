@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu import backend
+from tinygrad_edu import backend, entry
 from tinygrad_edu.core import as_operand, op, unwrap
 from tinygrad_edu.ops import (
     Axis,
@@ -220,10 +220,14 @@ def binary_cross_entropy(logits: Operand, targets: Operand, /) -> "Tensor":
     if isinstance(targets, int | float):  # one number for all
         targets = backend.module_of(unwrap(logits)).asarray(targets)
     targets = targets.astype(logits.dtype)  # integers would make float32 float64
-    # Where a weight is 0 its term is left out: 0·∞ would be NaN.
-    one = select(targets != 0, targets * logaddexp(-logits, 0))
-    zero = select(targets != 1, (1 - targets) * logaddexp(logits, 0))
-    return mean(one + zero)
+    return mean(
+        _weighted(targets, logaddexp(-logits, 0)) + _weighted(1 - targets, logaddexp(logits, 0))
+    )
+
+
+def _weighted(weight: Any, loss: Any) -> Any:
+    # 0·∞ is left out; 0 times a finite loss is kept, since the weight may have a gradient.
+    return select(np.logical_or(weight != 0, np.isfinite(loss)), weight * loss)
 
 
 def mse_loss(prediction: Operand, target: Operand, /) -> "Tensor":
@@ -245,11 +249,12 @@ def mse_loss(prediction: Operand, target: Operand, /) -> "Tensor":
     2.0
     """
     prediction, target = _alike(prediction, target, "mse_loss")
-    return ((prediction - target) ** 2).mean()
+    return mean((prediction - target) ** 2)
 
 
 def _alike(a: Operand, b: Operand, name: str) -> tuple[Any, Any]:
     a, b = as_operand(a, name), as_operand(b, name)
+    a = entry.real_array(a, f"{name} takes") if isinstance(a, int | float) else a
     shape, other = np.shape(unwrap(a)), np.shape(unwrap(b))
     if shape != other and other != ():
         raise ValueError(f"{name} needs equal shapes, not {shape} and {other}")
