@@ -383,3 +383,24 @@ def test_operations_take_arrays_and_give_arrays():
     x = tg.Tensor([1.0, 4.0]).data
     assert type(tg.sqrt(x)) is type(x)
     assert type(tg.softmax(x)) is type(x)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_linear_operation_keeps_what_follows_its_operands(create_graph):
+    @tg.op(
+        lambda g, factor=1.0, shift=0.0: g * factor,
+        lambda g, factor=1.0, shift=0.0: -g * factor,
+        linear=True,
+    )
+    def weighted(a, b, factor=1.0, shift=0.0):
+        return (a - b) * factor + 0 * shift
+
+    a, b = (tg.Tensor([1.0, 2.0], requires_grad=True) for _ in "ab")
+    for call in (
+        lambda: weighted(a, b, 3.0),
+        lambda: weighted(a, b, factor=3.0),
+        lambda: weighted(a, b, 3.0, 5.0),
+        lambda: weighted(a, b, 3.0, shift=5.0),
+    ):
+        gradients = tg.grad(call().sum(), [a, b], create_graph=create_graph)
+        assert [g.numpy().tolist() for g in gradients] == [[3, 3], [-3, -3]]

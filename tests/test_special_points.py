@@ -3,6 +3,7 @@
 What is expected is written down, or comes from a closed form in exact or 400-digit arithmetic.
 """
 
+import contextlib
 import decimal
 import itertools
 import math
@@ -29,9 +30,9 @@ def gradient(f, x, g=None, dtype="float64"):
     return tg.grad(y, x, np.broadcast_to(np.asarray(1.0 if g is None else g, y.dtype), y.shape))[0]
 
 
-def derivatives(f, x, order):
+def derivatives(f, x, order, dtype="float64"):
     """[f, f′, f″, …] at a single number."""
-    x, values = leaf(x), []
+    x, values = leaf(x, dtype), []
     y = f(x)
     for _ in range(order + 1):
         values.append(y.item())
@@ -102,6 +103,135 @@ def test_derivatives_of_a_power_along_its_base(a, b, expected, exponent):
 @pytest.mark.parametrize("g", [INF, -INF, NAN])
 def test_what_is_constant_passes_no_infinity_on(exponent, g):
     assert np.all(gradient(lambda x: x**exponent, [0.0, 2.0], g).numpy() == 0) or np.isnan(g)
+
+
+# ── Elementary functions, to third order ─────────────────────────────────────────────────────────
+
+
+def of_sigmoid(x):
+    """σ, σ′, σ″ and σ‴ by p = 1/(1 + e⁻ˣ) and q = 1/(1 + eˣ), each exact."""
+    p, q = 1 / (1 + math.exp(-x)), 1 / (1 + math.exp(x))
+    return [p, p * q, p * q * (q - p), p * q * ((q - p) ** 2 - 2 * p * q)]
+
+
+def of_tanh(x):
+    t, s = math.tanh(x), 1 / math.cosh(x) ** 2
+    return [t, s, -2 * t * s, s * (4 * t * t - 2 * s)]
+
+
+# operation: f, [f, f′, f″, f‴] at an ordinary x, and the limits
+ELEMENTARY = {
+    "exp": (tg.exp, lambda x: [math.exp(x)] * 4, {INF: [INF] * 4, -INF: [0] * 4}),
+    "expm1": (
+        tg.expm1,
+        lambda x: [math.expm1(x), *[math.exp(x)] * 3],
+        {INF: [INF] * 4, -INF: [-1, 0, 0, 0]},
+    ),
+    "log": (
+        tg.log,
+        lambda x: [math.log(x), 1 / x, -1 / x**2, 2 / x**3],
+        {0.0: [-INF, INF, -INF, INF], INF: [INF, 0, 0, 0]},
+    ),
+    "log1p": (
+        tg.log1p,
+        lambda x: [math.log1p(x), 1 / (1 + x), -1 / (1 + x) ** 2, 2 / (1 + x) ** 3],
+        {-1.0: [-INF, INF, -INF, INF], INF: [INF, 0, 0, 0]},
+    ),
+    "sqrt": (
+        tg.sqrt,
+        lambda x: [math.sqrt(x), 0.5 * x**-0.5, -0.25 * x**-1.5, 0.375 * x**-2.5],
+        {0.0: [0, INF, -INF, INF], INF: [INF, 0, 0, 0]},
+    ),
+    "sin": (
+        tg.sin,
+        lambda x: [math.sin(x), math.cos(x), -math.sin(x), -math.cos(x)],
+        {INF: [NAN] * 4},
+    ),
+    "cos": (
+        tg.cos,
+        lambda x: [math.cos(x), -math.sin(x), -math.cos(x), math.sin(x)],
+        {-INF: [NAN] * 4},
+    ),
+    "tanh": (tg.tanh, of_tanh, {INF: [1, 0, 0, 0], -INF: [-1, 0, 0, 0]}),
+    "sigmoid": (tg.sigmoid, of_sigmoid, {INF: [1, 0, 0, 0], -INF: [0] * 4}),
+    "logaddexp": (
+        lambda x: tg.logaddexp(x, 0),
+        lambda x: [math.log1p(math.exp(x)), *of_sigmoid(x)[:3]],
+        {INF: [INF, 1, 0, 0], -INF: [0] * 4},
+    ),
+    "reciprocal": (
+        lambda x: 1 / x,
+        lambda x: [1 / x, -1 / x**2, 2 / x**3, -6 / x**4],
+        {0.0: [INF, -INF, INF, -INF], INF: [0] * 4, -INF: [0] * 4},
+    ),
+    "reciprocal of −x": (  # at −0
+        lambda x: 1 / -x,
+        lambda x: [-1 / x, 1 / x**2, -2 / x**3, 6 / x**4],
+        {0.0: [-INF, INF, -INF, INF], INF: [0] * 4},
+    ),
+    "divide": (
+        lambda x: x / 4,
+        lambda x: [x / 4, 0.25, 0, 0],
+        {INF: [INF, 0.25, 0, 0], -INF: [-INF, 0.25, 0, 0]},
+    ),
+    "multiply": (
+        lambda x: x * x,
+        lambda x: [x * x, 2 * x, 2, 0],
+        {INF: [INF, INF, 2, 0], -INF: [INF, -INF, 2, 0]},
+    ),
+    "add": (
+        lambda x: x + x,
+        lambda x: [2 * x, 2, 0, 0],
+        {INF: [INF, 2, 0, 0], -INF: [-INF, 2, 0, 0]},
+    ),
+    "subtract": (lambda x: 1 - x, lambda x: [1 - x, -1, 0, 0], {INF: [-INF, -1, 0, 0]}),
+    "negative": (lambda x: -x, lambda x: [-x, -1, 0, 0], {INF: [-INF, -1, 0, 0]}),
+    "matmul": (
+        lambda x: tg.stack([x, x]) @ tg.stack([x, x]),
+        lambda x: [2 * x * x, 4 * x, 4, 0],
+        {INF: [INF, INF, 4, 0]},
+    ),
+    "mean": (
+        lambda x: tg.stack([x, x * x]).mean(),
+        lambda x: [(x + x * x) / 2, 0.5 + x, 1, 0],
+        {INF: [INF, INF, 1, 0]},
+    ),
+    "sum": (
+        lambda x: tg.stack([x, x * x]).sum(axis=0),
+        lambda x: [x + x * x, 1 + 2 * x, 2, 0],
+        {INF: [INF, INF, 2, 0]},
+    ),
+    "var": (
+        lambda x: tg.stack([x, -x]).var(),
+        lambda x: [x * x, 2 * x, 2, 0],
+        {},
+    ),
+    "mse_loss": (
+        lambda x: tg.mse_loss(x, tg.Tensor(1, dtype=x.dtype)),
+        lambda x: [(x - 1) ** 2, 2 * (x - 1), 2, 0],
+        {-INF: [INF, -INF, 2, 0]},
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ELEMENTARY)
+def test_elementary_functions_to_third_order(name, dtype):
+    f, closed_form, limits = ELEMENTARY[name]
+    numbers = np.finfo(dtype)
+    largest, smallest = float(numbers.max), float(numbers.tiny)
+    tolerance = {"rel": 60 * float(numbers.eps), "abs": smallest}
+    cases = dict(limits)
+    for x in (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, largest, smallest, -smallest):
+        if x not in cases:
+            with contextlib.suppress(ValueError, OverflowError, ZeroDivisionError, TypeError):
+                cases[x] = closed_form(x)  # where there is one
+    assert len(cases) >= 5
+    for x, expected in cases.items():
+        with np.errstate(over="ignore"):
+            expected = np.array(expected, dtype).astype(float).tolist()
+        found = derivatives(f, x, 3, dtype)
+        assert found == pytest.approx(expected, nan_ok=True, **tolerance), x
 
 
 # ── Choosing: what was not chosen receives 0, even of ∞ ──────────────────────────────────────────
@@ -264,23 +394,57 @@ CERTAIN = [
 ]
 
 
-@pytest.mark.parametrize("scores", CERTAIN)
-def test_cross_entropy_keeps_its_digits_where_a_class_is_nearly_certain(scores):
-    label = int(np.argmax(scores))
-    logits = leaf([scores])
-
-    def loss():
-        return tg.cross_entropy(logits, [label])
-
+def exact_derivatives(scores):
+    """p, ∂p/∂x and ∂²p/∂x² of the softmax, in 400 digits: those of log Σ eˣ from the first on."""
     with decimal.localcontext(prec=400):
-        p = exact_softmax(scores)
-        slopes = [p_i - (i == label) for i, p_i in enumerate(p)]
-        hessian = [[p_i * ((i == j) - p_j) for j, p_j in enumerate(p)] for i, p_i in enumerate(p)]
-    (g,) = tg.grad(loss(), logits)
-    np.testing.assert_allclose(g.numpy()[0], np.array(slopes, float), rtol=1e-14)
-    ours = tg.Tensor(tg.hessian(loss, [logits])).numpy()
-    np.testing.assert_allclose(ours, np.array(hessian, float), rtol=1e-12)
-    assert np.linalg.eigvalsh(ours / abs(ours).max())[0] > -1e-15
+        p, n = exact_softmax(scores), range(len(scores))
+        first = [[p[i] * ((i == j) - p[j]) for j in n] for i in n]
+        second = [
+            [[first[i][k] * ((i == j) - p[j]) - p[i] * first[j][k] for k in n] for j in n]
+            for i in n
+        ]
+    return np.array(p, float), np.array(first, float), np.array(second, float)
+
+
+# Each differs from logsumexp by a linear function of the scores, so that its slopes are those of
+# logsumexp, less 1 at the label; and from there on all derivatives are the same.
+WITH_A_LABEL = {
+    "cross_entropy": lambda x, label: tg.cross_entropy(x[None], [label]),
+    "log_softmax": lambda x, label: -tg.log_softmax(x)[label],
+    "logsumexp": lambda x, label: tg.logsumexp(x) - x[label],
+}
+
+
+@pytest.mark.parametrize("scores", CERTAIN)
+@pytest.mark.parametrize("name", WITH_A_LABEL)
+def test_no_derivative_loses_digits_where_a_class_is_nearly_certain(name, scores):
+    p, first, second = exact_derivatives(scores)
+    for label in range(len(scores)):
+        x = leaf(scores)
+        (g,) = tg.grad(WITH_A_LABEL[name](x, label), x, create_graph=True)
+        rows = [tg.grad(g[i], x, create_graph=True)[0] for i in range(len(scores))]
+        thirds = [[tg.grad(row[j], x)[0].numpy() for j in range(len(scores))] for row in rows]
+        np.testing.assert_allclose([row.numpy() for row in rows], first, rtol=1e-12)
+        np.testing.assert_allclose(thirds, second, rtol=1e-11)
+        if name != "logsumexp":  # there x[label] itself is subtracted, at the end
+            others = np.delete(p, label)
+            np.testing.assert_allclose(np.delete(g.numpy(), label), others, rtol=1e-13)
+            assert g.numpy()[label] == pytest.approx(-others.sum(), rel=1e-13)
+        hessian = np.array([row.numpy() for row in rows])
+        assert np.linalg.eigvalsh(hessian / abs(hessian).max())[0] > -1e-15
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("scores", CERTAIN)
+def test_nor_does_one_of_the_softmax(scores, axis):
+    _, first, second = exact_derivatives(scores)
+    for i in range(len(scores)):
+        x = leaf(scores)
+        y = tg.softmax(tg.expand_dims(x, 1 - axis), axis)
+        (g,) = tg.grad(y.reshape(-1)[i], x, create_graph=True)
+        rows = [tg.grad(g[j], x)[0].numpy() for j in range(len(scores))]
+        np.testing.assert_allclose(g.numpy(), first[i], rtol=1e-13)
+        np.testing.assert_allclose(rows, second[i], rtol=1e-12)
 
 
 EMPTY = [
@@ -483,12 +647,6 @@ def test_a_vjp_of_a_join_takes_nothing_but_the_gradient(join, create_graph):
 
 
 # ── Nothing cancels where a probability is nearly 1 ──────────────────────────────────────────────
-
-
-def of_sigmoid(x):
-    """σ, σ′, σ″ and σ‴ by p = 1/(1 + e⁻ˣ) and q = 1/(1 + eˣ), each exact."""
-    p, q = 1 / (1 + math.exp(-x)), 1 / (1 + math.exp(x))
-    return [p, p * q, p * q * (q - p), p * q * ((q - p) ** 2 - 2 * p * q)]
 
 
 EXACT = {

@@ -6,10 +6,10 @@ Take L = x·x + x at x = 3. Python computes it in two operations and records eac
     L = add(p, x)             # 12
 
 The record is the **computational graph**. Each operation that ran is a *node*, which stores its
-operands. To find dL/dx, visit the nodes in reverse, from L to x: the **backward pass**. At each
-node ask one question: *given the gradient g of L with respect to the node's result, what is the
-gradient of L with respect to each operand?* The answer is one short formula per operand, its
-**vector–Jacobian product (VJP)**:
+operands. To find dL/dx, visit the nodes in reverse, from the last one to the first: the **backward
+pass**. At each node ask one question: *given the gradient g of L with respect to the node's result,
+what does this node contribute to the gradient of L with respect to each operand?* The answer is one
+short formula per operand, its **vector–Jacobian product (VJP)**:
 
     add(a, b)                 g          for a,    g          for b
     multiply(a, b)            g * b      for a,    g * a      for b
@@ -26,8 +26,9 @@ of arrays, those operations are recorded too, and the gradient can be differenti
 operand is a matrix, the Jacobian J, and the VJP gives gᵀJ without ever building J.)
 
 First comes the graph (`Operation`, `Node`, `Variable`, `op`), then the backward pass (`grad`,
-`backward`). The operations and their VJPs are in `ops.py`. `refusals.py` raises the errors,
-`entry.py` converts inputs to arrays, and `recording.py` has `no_grad`, which turns recording off.
+`backward`). The operations and their VJPs are in `ops.py`. `refusals.py` checks arguments, and
+raises the errors; `entry.py` converts inputs to arrays (its last argument begins the error
+message); `recording.py` has `no_grad` and `recorded`, which turn recording off and on again.
 """
 
 import contextlib
@@ -41,6 +42,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu import backend, entry, refusals
+
+# ARRAYS and PLAIN are types: of arrays, and of numbers. REAL and FLOATING are codes of dtypes.
 from tinygrad_edu.entry import ARRAYS, FLOATING, PLAIN, REAL
 from tinygrad_edu.recording import paused, recorded, recording
 
@@ -71,10 +74,10 @@ class Node:
 
     __slots__ = ("operation", "operands", "parents", "options", "values", "number")
     operation: Operation
-    operands: Sequence[Any]  # each a Variable if it requires a gradient, else an array or a number
+    operands: Sequence[Any]  # each a Variable if a gradient goes to it, else a constant
     parents: "Sequence[Variable]"  # only the Variables in `operands`, to search the graph fast
     options: dict[str, Any]
-    values: Sequence[Any]  # y and then each operand, as arrays: what they were, if one is replaced
+    values: Sequence[Any]  # the arrays of y and of each operand: for VJPs, and to notice changes
     number: int  # 1, 2, 3, … in execution order: a node comes after those that made its operands
 
 
@@ -82,8 +85,9 @@ class Variable:
     """An array and the node that produced it: the part of a Tensor that the backward pass needs.
 
     `Tensor`, in `tensor.py`, is its subclass with operators such as `+`, which call the operations,
-    with methods, and with checks on assignment. Every Variable that you meet is a Tensor. Variables
-    compare by identity, so they can be dictionary keys.
+    with methods, and with checks on assignment. Every Variable that you meet is a Tensor. They hash
+    by identity, so they can be dictionary keys. (A Tensor's == compares elements: look one up in a
+    set or a dictionary, never in a list.)
 
     Attributes
     ----------
@@ -118,21 +122,23 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
     Tensor.) Pass Tensors positionally. Lists are converted to arrays.
 
     A VJP is called as `vjp(g, y, ...)`: with the gradient g with respect to the result y, with y,
-    and with the arguments of the call. Omitted arguments are not filled in, so give the VJP the
-    same defaults. It returns the gradient with respect to its operand. Use only operations of this
-    package, operators and methods of arrays; then one formula serves twice: on arrays it runs fast,
-    and on Tensors it is itself recorded, so that it can be differentiated again. It need not undo
-    broadcasting or a change of dtype: the backward pass does this for every VJP.
+    and with the arguments of the call. An argument that the call omits is omitted here as well, so
+    give the VJP the same defaults. It returns the gradient with respect to its operand. Use only
+    operations of this package, operators such as `*`, and methods that arrays and Tensors share.
+    Then one formula serves twice: on arrays it runs fast, and on Tensors it is itself recorded, so
+    that it can be differentiated again. It need not undo broadcasting or a change of dtype: the
+    backward pass does this for every VJP.
 
     Parameters
     ----------
     *vjps : callable or None
-        One for each leading positional argument; None for one without a derivative. With no VJPs
-        the function is treated as piecewise constant. Its result is not recorded, and neither are
-        integers or booleans.
+        One for each leading positional argument; None treats it as a constant. Further arguments
+        are constants, too, and a Tensor that requires a gradient is refused there. With no VJPs at
+        all the function is piecewise constant, and its result is not recorded. (Integers and
+        booleans never are.)
     linear : bool
         The function is linear in all its operands together, as add is and multiply is not. So its
-        VJPs need neither y nor the operands, and are called as `vjp(g, **options)`.
+        VJPs need neither y nor the operands, and are called without them: `vjp(g, ...)`.
 
     Raises
     ------
@@ -154,7 +160,7 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
     (Tensor(12., dtype=float64),)
     """
     # Without VJPs, every positional argument is an operand, and none has a derivative.
-    of_operands = vjps or itertools.repeat(None)
+    vjp_of_each = vjps or itertools.repeat(None)
 
     def decorate(function: Callable[P, Any]) -> "Callable[P, Tensor]":
         refusals.check_decorable(function, vjps)
@@ -165,7 +171,7 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
         def apply(*arguments: Any, **options: Any) -> Any:
             # Split each operand into its array, to compute with, and its Variable, for the graph.
             kind, values, operands, parents = None, [], [], []  # kind: Tensor, or None for arrays
-            for operand, vjp in zip(arguments, of_operands):
+            for operand, vjp in zip(arguments, vjp_of_each):
                 value = operand
                 if isinstance(operand, Variable):
                     kind, value = type(operand), operand.array
@@ -196,13 +202,13 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
             except Exception as error:
                 backend.explain(error, name, values)  # raises it again
 
-            # Record.
+            # Record. These five lines are `wrap(kind, value)`, written out for speed.
             result = kind.__new__(kind)
             result.array = value
             result.gradient = None
             result.requires_grad = False
             result.node = None
-            # That is, `recording()`. Outside every `no_grad`, `paused` is empty: a look is faster.
+            # The last condition is a faster `recording()`: outside `no_grad`, `paused` is empty.
             if parents and value.dtype.char in FLOATING and (not paused.get() or recording()):
                 result.requires_grad = True
                 result.node = node = Node()
@@ -233,7 +239,7 @@ def unwrap(value: Any) -> Any:
 
 
 def as_operand(value: Any, name: str) -> Any:
-    """Make an operand of this operation an array or a number, unless it is a Variable.
+    """Convert what is not a Variable to an array or a number; errors name the operation.
 
     >>> as_operand([1, 2], "multiply")
     array([1, 2])
@@ -243,13 +249,14 @@ def as_operand(value: Any, name: str) -> Any:
 
 def _without_vjp(value: Any, name: str) -> Any:
     """Take the array out of an argument that has no VJP, such as an option."""
-    refusals.check_has_vjp(value, name)
+    refusals.check_is_constant(value, name)
     return value.array if isinstance(value, Variable) else value
 
 
 def wrap(kind: type[Variable], array: Any) -> Any:
-    """Make a Variable of this class of an array, without the checks of its constructor."""
+    """Put an array in a Variable of this class, without the checks of its constructor."""
     variable = kind.__new__(kind)
+    # NumPy's sum of two 0-d arrays is not an array, but a NumPy number.
     Variable.__init__(variable, np.asarray(array) if isinstance(array, np.generic) else array)
     return variable
 
@@ -307,16 +314,18 @@ def grad(
     >>> tg.grad(g.sum(), x)  # 6x
     (Tensor([ 6., 12.], dtype=float64),)
     """
+    # From here on all three are lists, as long as they belong to each other.
     outputs = refusals.check_variables(Variable, outputs, "outputs")
     inputs = refusals.check_variables(Variable, inputs, "inputs")
     grad_outputs = refusals.match_length(grad_outputs, len(outputs))
     with recorded() if create_graph else contextlib.nullcontext():
         gradients: dict[Variable, Any] = {}
         for output, gradient in zip(outputs, grad_outputs):
-            # A constant output is an error unless `allow_unused` is set.
+            # `_initial_gradient` refuses an output that is a constant; `allow_unused` skips it.
             if output.requires_grad or not allow_unused:
                 start = _initial_gradient(output, gradient)
                 g = start if create_graph else start.array
+                # The same output may be given twice.
                 gradients[output] = gradients[output] + g if output in gradients else g
         _backpropagate(gradients, inputs, create_graph)
     unused = [index for index, variable in enumerate(inputs) if variable not in gradients]
@@ -326,7 +335,7 @@ def grad(
     return tuple([g if g is None or isinstance(g, Variable) else wrap(kind, g) for g in results])
 
 
-_adding = threading.RLock()  # threads may share a leaf
+_adding = threading.RLock()  # threads may share a leaf (and a signal handler runs in one of them)
 
 
 def backward(output: Variable, gradient: Any = None) -> None:
@@ -334,10 +343,11 @@ def backward(output: Variable, gradient: Any = None) -> None:
 
     See `Tensor.backward` for parameters and errors.
     """
+    # A copy, since it may become a leaf's grad, and the caller owns the original.
     gradients: dict[Variable, Any] = {output: _initial_gradient(output, gradient).array.copy()}
     _backpropagate(gradients, inputs=None, create_graph=False)
     # Only leaves are left in `gradients`: the backward pass removes every other one.
-    totals: dict[int, tuple[Variable, Any]] = {}  # id(array): leaf, array
+    totals: dict[int, tuple[Variable, Any]] = {}  # by id(array), to notice a shared one
     with _adding:
         for leaf, total in gradients.items():
             if leaf.gradient is not None:
@@ -346,21 +356,21 @@ def backward(output: Variable, gradient: Any = None) -> None:
                 # A view, or another leaf's array (add passes one g to both): a leaf owns its grad.
                 total = total.copy()
             totals[id(total)] = leaf, total
-        for leaf, total in totals.values():  # after all, so that an error changes no leaf
+        for leaf, total in totals.values():  # when every total is made: an error changes no leaf
             leaf.gradient = wrap(type(leaf), total)
 
 
 def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bool) -> None:
-    """Propagate the outputs' gradients back to the inputs, or to all leaves if there are none.
+    """Propagate the outputs' gradients back to the inputs, or to all leaves if `inputs` is None.
 
     `gradients` starts with those of the outputs, and is updated in place. With `create_graph` it
     holds Variables, and the VJPs get Variables, so that the pass is itself recorded. Otherwise
     everything is a plain array, which is faster.
     """
     order = _topological_order(gradients)
-    wanted = set(order) if inputs is None else _leading_to(inputs, order)
+    wanted = set(order) if inputs is None else _computed_from(inputs, order)
     kept = set(inputs or ())
-    for variable in reversed(order):
+    for variable in reversed(order):  # each with the node that produced it, the last one first
         node = variable.node
         if node is None or variable not in gradients:
             continue
@@ -369,9 +379,9 @@ def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bo
         if variable.array is not node.values[0]:
             refusals.refuse_changed_value(node, 0)
         arguments = (variable, *node.operands) if create_graph else node.values
-        if node.operation.linear:
-            arguments = ()
-        for index, operand in enumerate(node.operands, 1):
+        if node.operation.linear:  # without y and the operands: n VJPs of a join would each get n
+            arguments = arguments[1 + len(node.operation.vjps) :]
+        for index, operand in enumerate(node.operands, 1):  # values[0] is y
             if not isinstance(operand, Variable):
                 continue
             if operand.array is not node.values[index]:
@@ -392,18 +402,18 @@ def _topological_order(outputs: Iterable[Variable]) -> list[Variable]:
     node's number is larger than those of its operands, so sort by number; the backward pass visits
     the list in reverse.
     """
-    visited = dict.fromkeys(outputs)
+    visited = dict.fromkeys(outputs)  # a set that keeps its order
     stack = list(visited)
     while stack:  # not recursive: Python's limit is 1000 levels, and graphs are often deeper
         node = stack.pop().node
-        for parent in node.parents if node is not None else ():
+        for parent in () if node is None else node.parents:
             if parent not in visited:
                 visited[parent] = None
                 stack.append(parent)
     return sorted(visited, key=lambda variable: variable.node.number if variable.node else 0)
 
 
-def _leading_to(inputs: Iterable[Variable], order: Iterable[Variable]) -> set[Variable]:
+def _computed_from(inputs: Iterable[Variable], order: Iterable[Variable]) -> set[Variable]:
     """Find the inputs and everything computed from them: no other gradient is needed."""
     wanted = set(inputs)
     for variable in order:  # parents come before results
@@ -413,7 +423,10 @@ def _leading_to(inputs: Iterable[Variable], order: Iterable[Variable]) -> set[Va
 
 
 def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> Any:
-    """Apply the VJP of an operand; the result has that operand's shape and dtype."""
+    """Apply the VJP of an operand; the result has that operand's shape and dtype.
+
+    With `create_graph` these are Tensors, and what makes them fit, `sum` and `astype`, is recorded.
+    """
     value, vjp = node.values[index], node.operation.vjps[index - 1]
     try:
         contribution = vjp(g, *arguments, **node.options)  # type: ignore[misc]
@@ -436,7 +449,7 @@ def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
         contribution = contribution.astype("float32")  # in float16, 2048 + 1 = 2048
     if len(given) > len(shape):
         contribution = contribution.sum(axis=tuple(range(len(given) - len(shape))))
-    if contribution.shape != shape and len(given) >= len(shape):
+    if contribution.shape != shape and len(given) >= len(shape):  # with fewer axes it is refused
         stretched = [axis for axis, length in enumerate(shape) if length == 1]
         contribution = contribution.sum(axis=tuple(stretched), keepdims=True)
     if contribution.shape != shape:
@@ -446,10 +459,10 @@ def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
 
 def _cast(contribution: Any, dtype: Any) -> Any:
     # float32 · float64 is float64, but the gradient of the float32 operand is float32.
-    if dtype.kind != "f":
+    if dtype.kind != "f":  # requires_grad was assigned to a Tensor of integers
         refusals.refuse_integers(dtype)
     if contribution.dtype.char not in REAL:
-        entry.real_array(contribution, "a VJP must return")
+        entry.real_array(contribution, "a VJP must return")  # raises a TypeError
     return contribution if contribution.dtype == dtype else contribution.astype(dtype)
 
 

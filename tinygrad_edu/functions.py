@@ -19,6 +19,7 @@ from tinygrad_edu.ops import (
     mean,
     restore_axes,
     select,
+    where,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def logsumexp(x: Operand, /, axis: Axis = None, keepdims: bool = False) -> Resul
 
 
 def _softmax_vjp(g: Any, y: Any, x: Any = None, axis: Axis = -1) -> Any:
-    # Σᵢ gᵢ ∂yᵢ/∂xⱼ with ∂yᵢ/∂xⱼ = yᵢ(δᵢⱼ − yⱼ)
+    # Σᵢ gᵢ ∂yᵢ/∂xⱼ with ∂yᵢ/∂xⱼ = yᵢ(δᵢⱼ − yⱼ). Subtracting a constant from g changes nothing. Take
+    # the g of a class that is nearly certain: then its own g is 0, and no 1 − y is left to cancel.
+    g = g - select(unwrap(y) > 0.5, g).sum(axis=axis, keepdims=True)
     return y * (g - (g * y).sum(axis=axis, keepdims=True))
 
 
@@ -84,7 +87,16 @@ def softmax(x: Operand, /, axis: Axis = -1) -> Result:
     return _narrowed(y / np.sum(y, axis=axis, keepdims=True), x)
 
 
-@op(lambda g, y, x, axis=-1: g - exp(y) * g.sum(axis=axis, keepdims=True))
+def _log_softmax_vjp(g: Any, y: Any, x: Any, axis: Axis = -1) -> Any:
+    # Σᵢ gᵢ ∂yᵢ/∂xⱼ with ∂yᵢ/∂xⱼ = δᵢⱼ − pⱼ and p = eʸ. Where pⱼ is nearly 1, the difference loses
+    # its digits. But these slopes add up to 0: this one is minus the sum of the others.
+    slopes = g - exp(y) * g.sum(axis=axis, keepdims=True)
+    likely = np.exp(unwrap(y)) > 0.5
+    others = select(np.logical_not(likely), slopes).sum(axis=axis, keepdims=True)
+    return where(likely, -others, slopes)
+
+
+@op(_log_softmax_vjp)
 def log_softmax(x: Operand, /, axis: Axis = -1) -> Result:
     """Compute the logarithm of the softmax, right where the softmax itself rounds to 0.
 
@@ -171,10 +183,7 @@ def _cross_entropy(
 
 
 def _cross_entropy_gradient_vjp(g: Any, y: Any, logits: Any, labels: Any, exponentials: Any) -> Any:
-    # That of the softmax. It does not change when a constant is subtracted from g, and if g is 0 at
-    # the label, nothing cancels where a class is nearly certain.
-    at_label = unwrap(g)[np.arange(len(labels), like=labels), labels][:, None]
-    return _softmax_vjp(g - at_label, softmax(logits)) / len(labels)
+    return _softmax_vjp(g, softmax(logits)) / len(labels)
 
 
 @op(_cross_entropy_gradient_vjp, *(None, None))

@@ -14,8 +14,8 @@ def refuse_changed_value(node: Any, index: int) -> NoReturn:
     raise RuntimeError(f"{which} of {node.operation.name} has a new value: compute it anew")
 
 
-def check_has_vjp(value: Any, name: str) -> None:
-    """Refuse a Tensor that would silently get no gradient, as the operation has no VJP for it."""
+def check_is_constant(value: Any, name: str) -> None:
+    """Refuse a Tensor that requires a gradient where the operation has no VJP."""
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{name} was given a Tensor that it has no VJP for")
 
