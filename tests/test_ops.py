@@ -337,10 +337,25 @@ def test_errors_say_what_was_given(call, error, message):
         call()
 
 
-@pytest.mark.parametrize("wrong", [-1, 4])
-def test_a_label_that_is_no_class_is_named(wrong):
-    with pytest.raises(ValueError, match=f"labels must be 0 to 3, not {wrong}"):
-        tg.cross_entropy(tg.Tensor(A), tg.Tensor([0, wrong, 3]))
+@pytest.mark.parametrize(
+    ("wrong", "dtype"),
+    [(-1, "int8"), (-1, "int64"), (300, "int16"), (300, "uint16"), (2**64 - 1, "uint64")],
+)
+def test_a_label_that_is_no_class_is_named(wrong, dtype):
+    labels = np.array([0, wrong, 3], dtype)
+    with pytest.raises(ValueError, match=f"labels must be 0 to 299, not {wrong}"):
+        tg.cross_entropy(tg.Tensor(np.zeros((3, 300))), labels)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64"])
+def test_labels_may_be_integers_of_any_size(dtype):
+    scores = tg.Tensor(np.random.default_rng(0).normal(size=(200, 3)), requires_grad=True)
+    labels = np.arange(200) % 3
+    expected = -tg.log_softmax(scores)[range(200), labels].mean()
+    loss = tg.cross_entropy(scores, labels.astype(dtype))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-14)
+    (got,), (wanted,) = tg.grad(loss, scores), tg.grad(expected, scores)
+    np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=1e-12, atol=1e-15)
 
 
 def test_cross_entropy_of_a_large_batch_does_not_overflow_float16():

@@ -598,3 +598,28 @@ def test_a_state_that_a_subclass_refuses_changes_nothing():
     with pytest.raises(ValueError, match="the limit is 1"):
         optimizer.load_state_dict(optimizer.state_dict() | {"lr": 0.1, "limit": 2.0})
     assert (optimizer.lr, optimizer.limit, optimizer.m is before) == (0.5, 1.0, True)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+def test_a_step_is_the_formula_in_the_parameters_dtype(shape, dtype):
+    generator = np.random.default_rng(0)
+    start, g, m = (generator.normal(size=shape).astype(dtype) for _ in range(3))
+    new = 0.9 * m - 0.3 * g
+    steps = {
+        tg.SGD: (tg.SGD, start - 0.3 * g),
+        "momentum": (tg.Momentum, start + new),
+        "nesterov": (lambda *of: tg.Momentum(*of, nesterov=True), start + (0.9 * new - 0.3 * g)),
+    }
+    for make, expected in steps.values():
+        theta = tg.Tensor(start, requires_grad=True)
+        theta.grad = tg.Tensor(g)
+        optimizer = make([theta], 0.3)
+        if hasattr(optimizer, "m"):
+            optimizer.m = [tg.Tensor(m).data]
+        optimizer.step()
+        np.testing.assert_array_equal(theta.numpy(), expected)
+        assert (theta.dtype, theta.shape) == (np.dtype(dtype), shape)
+        for last in getattr(optimizer, "m", []):
+            np.testing.assert_array_equal(tg.Tensor(last).numpy(), new)
+            assert last.shape == shape  # an array also for a single number

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
@@ -126,6 +126,26 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or (name_of(value) == "cupy" and hasattr(value, "dtype"))
 
 
+def fused(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function of arrays and numbers, element by element: on a GPU it is one kernel.
+
+    To ask for a kernel costs more time there than to run it on a small array.
+
+    >>> @fused
+    ... def moved(x, g, lr):
+    ...     return x - lr * g
+    >>> moved(np.array([4.0]), np.array([8.0]), 0.25)
+    array([2.])
+    """
+    kernel = functools.cache(lambda: _module("cupy").fuse()(function))
+
+    @functools.wraps(function)
+    def run(*arguments: Any) -> Any:
+        return (function if name_of(arguments[0]) == "numpy" else kernel())(*arguments)
+
+    return run
+
+
 def describe(value: Any) -> str:
     """Describe an operand for an error message: dtype and shape, and the backend if not NumPy.
 
@@ -188,3 +208,14 @@ def move(array: Array, name: str) -> Array:
     if name_of(array) == name:
         return array
     return array.get() if name == "numpy" else _module(name).asarray(array)
+
+
+def numbers(*values: Array) -> list[float]:
+    """Bring single numbers to the host, all at once: a GPU is waited for only once.
+
+    >>> numbers(np.float32(1.0), np.float64(2.0))
+    [1.0, 2.0]
+    """
+    if name_of(values[0]) == "numpy":
+        return [float(value) for value in values]
+    return move(np.stack(values), "numpy").tolist()

@@ -328,9 +328,8 @@ def grad(
                 # The same output may be given twice.
                 gradients[output] = gradients[output] + g if output in gradients else g
         _backpropagate(gradients, inputs, create_graph)
-    unused = [index for index, variable in enumerate(inputs) if variable not in gradients]
-    if unused and not allow_unused:
-        refusals.refuse_unused(unused)
+    if not allow_unused:
+        refusals.check_used(inputs, gradients)
     kind, results = type(outputs[0]), map(gradients.get, inputs)
     return tuple([g if g is None or isinstance(g, Variable) else wrap(kind, g) for g in results])
 
@@ -343,8 +342,9 @@ def backward(output: Variable, gradient: Any = None) -> None:
 
     See `Tensor.backward` for parameters and errors.
     """
-    # A copy, since it may become a leaf's grad, and the caller owns the original.
-    gradients: dict[Variable, Any] = {output: _initial_gradient(output, gradient).array.copy()}
+    start = _initial_gradient(output, gradient).array
+    # It may become a leaf's grad, so copy what the caller owns.
+    gradients: dict[Variable, Any] = {output: start if gradient is None else start.copy()}
     _backpropagate(gradients, inputs=None, create_graph=False)
     # Only leaves are left in `gradients`: the backward pass removes every other one.
     totals: dict[int, tuple[Variable, Any]] = {}  # by id(array), to notice a shared one

@@ -4,6 +4,7 @@ Each could be composed from `ops.py`. They are operations of their own where tha
 overflow, or a pass over a large array.
 """
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,44 +156,69 @@ def cross_entropy(logits: Operand, labels: Operand, /) -> "Tensor":
         )
     if classes.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, the numbers of classes, not {classes.dtype}")
-    outside = (classes < 0) | (classes >= scores.shape[1])
+    count, numbers = scores.shape[1], classes.astype(np.int64, copy=False)
+    without_sign = numbers.view(np.uint64)  # −1 becomes a large number
     if backend.name_of(classes) == "cupy":  # to ask would be to wait for the GPU
-        nan = np.where(outside, np.nan, 0).astype(np.result_type(scores.dtype, np.float16))
-        logits = logits + nan[:, None]
+        zero = np.result_type(scores.dtype, np.float16).type(0)
+        logits = logits + _nan_outside(without_sign, count, zero)[:, None]
         scores = unwrap(logits)
-    elif outside.any():
-        raise ValueError(f"labels must be 0 to {scores.shape[1] - 1}, not {classes[outside][0]}")
+    elif (outside := without_sign >= count).any():
+        raise ValueError(f"labels must be 0 to {count - 1}, not {classes[outside][0]}")
     scores = _widened(scores).T.copy()  # a row for each class: NumPy is slow along short rows
     scores = scores - scores.max(axis=0)  # so that no exponential overflows
-    return _cross_entropy(logits, labels, scores, np.exp(scores))
+    right = _index(numbers, _columns(len(numbers), backend.name_of(numbers)), len(numbers))
+    exponentials = np.exp(scores)
+    return _cross_entropy(logits, right, scores, exponentials, exponentials.sum(axis=0))
 
 
-# `scores` and `exponentials` are made of the logits, but the first VJP takes all of the derivative
-# with respect to the logits: so these two are constants, which save computing them again.
+@backend.fused
+def _nan_outside(labels: Any, count: int, zero: Any) -> Any:
+    return zero / (labels < count)  # 0/1 = 0, and 0/0 is NaN
+
+
+@backend.fused
+def _index(rows: Any, columns: Any, length: int) -> Any:
+    # Where these elements of a matrix are, if its rows, of this length, stand one after the other.
+    return rows * length + columns
+
+
+@functools.lru_cache(maxsize=8)
+def _columns(count: int, name: str) -> Any:
+    return backend.move(np.arange(count), name)
+
+
+@backend.fused
+def _shares(exponentials: Any, total: Any, count: int) -> Any:
+    return exponentials / (total * count)
+
+
+# What follows `right` is made of the logits, but the first VJP takes all of the derivative with
+# respect to the logits: so these three are constants, which save computing them again.
 @op(
-    lambda g, y, logits, labels, scores, exponentials: (
-        g * _cross_entropy_gradient(logits, labels, exponentials)
+    lambda g, y, logits, right, scores, exponentials, total: (
+        g * _cross_entropy_gradient(logits, right, exponentials, total)
     ),
-    *(None, None, None),
+    *(None, None, None, None),
 )
 def _cross_entropy(
-    logits: Operand, labels: Operand, scores: Operand, exponentials: Operand, /
+    logits: Operand, right: Operand, scores: Operand, exponentials: Operand, total: Operand, /
 ) -> Result:
-    right = scores[labels, np.arange(len(labels), like=labels)]
-    return _narrowed((np.log(exponentials.sum(axis=0)) - right).mean(), logits)
+    return _narrowed((np.log(total) - scores.take(right)).mean(), logits)
 
 
-def _cross_entropy_gradient_vjp(g: Any, y: Any, logits: Any, labels: Any, exponentials: Any) -> Any:
-    return _softmax_vjp(g, softmax(logits)) / len(labels)
+def _cross_entropy_gradient_vjp(g: Any, y: Any, logits: Any, *_: Any) -> Any:
+    return _softmax_vjp(g, softmax(logits)) / len(logits)
 
 
-@op(_cross_entropy_gradient_vjp, *(None, None))
-def _cross_entropy_gradient(logits: Operand, labels: Operand, exponentials: Operand, /) -> Result:
+@op(_cross_entropy_gradient_vjp, *(None, None, None))
+def _cross_entropy_gradient(
+    logits: Operand, right: Operand, exponentials: Operand, total: Operand, /
+) -> Result:
     # (softmax − [1 at the right class, else 0])/B. There p − 1 would cancel: add up the others.
-    p = exponentials / (exponentials.sum(axis=0) * len(labels))
-    right = labels, np.arange(len(labels), like=labels)
-    p[right] = 0
-    p[right] = -p.sum(axis=0)
+    p = _shares(exponentials, total, len(right))
+    flat = p.ravel()
+    flat[right] = 0
+    flat[right] = -p.sum(axis=0)
     return p.T
 
 

@@ -13,15 +13,43 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import backend
+from tinygrad_edu import backend, entry
 from tinygrad_edu.backend import Array
 from tinygrad_edu.parameters import leaves, matched
 from tinygrad_edu.state import attributes, flat, refilled
 from tinygrad_edu.tensor import Tensor
 
 
-def _scaled(factor: float, array: Array) -> Array:
-    return np.multiply(factor, array, out=np.empty_like(array))  # an array also where it is 0-d
+def _array(value: Array) -> Array:
+    return entry.result(value, "a step makes")  # NumPy makes a number of a 0-d array
+
+
+@backend.fused
+def _step(theta: Array, g: Array, minus_lr: float) -> Array:
+    # θ ← θ − ηg
+    moved = minus_lr * g
+    moved += theta  # in place: nobody else has this array
+    return moved
+
+
+@backend.fused
+def _step_with_momentum(
+    theta: Array, g: Array, m: Array, lr: float, momentum: float
+) -> tuple[Array, Array]:
+    # m ← λm − ηg,  θ ← θ + m
+    m = momentum * m
+    m -= lr * g
+    return theta + m, m
+
+
+@backend.fused
+def _step_with_nesterov(
+    theta: Array, g: Array, m: Array, lr: float, momentum: float
+) -> tuple[Array, Array]:
+    # m ← λm − ηg,  θ ← θ + λm − ηg
+    m = momentum * m
+    m -= lr * g
+    return theta + (momentum * m - lr * g), m
 
 
 class SGD:
@@ -89,9 +117,7 @@ class SGD:
         """
         moved = []
         for _, param, g in self._gradients():
-            # θ ← θ − ηg
-            change = _scaled(self.lr, g)
-            moved.append((param, np.subtract(param.array, change, out=change)))
+            moved.append((param, _array(_step(param.array, g, -self.lr))))
         for param, data in moved:
             param.array = data
 
@@ -207,13 +233,9 @@ class Momentum(SGD):
                     f"params[{place}] went to {backend.name_of(g)} after this optimizer was made: "
                     "make it anew there"
                 )
-            change = _scaled(self.lr, g)
-            # m ← λm − ηg
-            m = _scaled(self.momentum, m)
-            m -= change
-            # θ ← θ + m, or θ ← θ + λm − ηg for Nesterov
-            step = self.momentum * m - change if self.nesterov else m
-            moved.append((place, param, m, np.add(param.array, step, out=change)))
+            step = _step_with_nesterov if self.nesterov else _step_with_momentum
+            data, m = step(param.array, g, m, self.lr, self.momentum)
+            moved.append((place, param, _array(m), _array(data)))
         for place, param, m, data in moved:
             self.m[place] = m
             param.array = data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from tinygrad_edu import backend
@@ -95,9 +95,11 @@ def check_shape(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
         raise ValueError(f"the gradient has shape {given}, but the result has shape {shape}")
 
 
-def refuse_unused(indices: Sequence[int]) -> NoReturn:
-    """Refuse inputs that no output was made from."""
-    raise ValueError(
-        f"inputs{indices} have requires_grad=False, or no output was made from them: leave them "
-        "out, or say allow_unused=True to get None for them"
-    )
+def check_used(inputs: Sequence[Any], gradients: Mapping[Any, Any]) -> None:
+    """Refuse inputs that no output was made from: they have no gradient."""
+    unused = [index for index, variable in enumerate(inputs) if variable not in gradients]
+    if unused:
+        raise ValueError(
+            f"inputs{unused} have requires_grad=False, or no output was made from them: leave them "
+            "out, or say allow_unused=True to get None for them"
+        )

@@ -137,14 +137,15 @@ def symmetric(H: Any) -> Symmetric:
     return Symmetric(H.__matmul__, len(H), dtype, working, backend.name_of(H), entries=H)
 
 
-def norm(v: Array) -> float:
-    """Return the length of a vector, by squares that cannot over- or underflow.
+def norm(v: Array, square: float | None = None) -> float:
+    """Return the length of a vector, also where `square`, v @ v, over- or underflows.
 
     >>> norm(np.array([3e-200, 4e-200]))
     5e-200
     """
-    with np.errstate(over="ignore"):
-        square = float(v @ v)
+    if square is None:
+        with np.errstate(over="ignore"):
+            square = float(v @ v)
     if 1e-280 < square < 1e280 and v.dtype == np.float64:
         return square**0.5
     largest = float(abs(v).max())
@@ -187,18 +188,13 @@ class _Basis:
         starts = range(0, self.size, self.ROWS)
         return [block[: self.size - start] for start, block in zip(starts, self._blocks)]
 
-    def remove_from(self, w: Array) -> float:
-        """Make w orthogonal to all the vectors, in place; return the length that was removed."""
-        removed: list[float] = []
-        for _ in range(3):
-            overlaps = []
-            for block in self.filled():
-                overlaps.append(block @ w)
-                w -= overlaps[-1] @ block
-            removed.append(norm(np.concatenate(overlaps)))
-            if removed[-1] <= norm(w) / 2:
-                break  # if more was removed, its rounding is in what is left: once again
-        return removed[0]
+    def remove_from(self, w: Array) -> Array:
+        """Make w orthogonal to all the vectors, in place; return its overlaps with them."""
+        overlaps = []
+        for block in self.filled():
+            overlaps.append(block @ w)
+            w -= overlaps[-1] @ block
+        return np.concatenate(overlaps)
 
     def combine(self, weights: Host) -> Array:
         """Return combinations of the vectors, (n, m), with weights of the shape (size, m)."""
@@ -228,15 +224,18 @@ def _krylov(
             q = backend.move(generator.normal(size=matrix.n), matrix.backend)
             if basis.size:
                 basis.remove_from(q)
-        q = q / norm(q)
+        q = q / (beta or norm(q))
         basis.append(q)
         w = matrix.product(q)
-        alpha = float(q @ w)
+        with np.errstate(over="ignore", invalid="ignore"):
+            alpha = q @ w
+            w = w - alpha * q - beta * last
+            overlaps = basis.remove_from(w)
+            inner = backend.numbers(alpha, overlaps @ overlaps, w @ w)  # a GPU is waited for once
+        alpha = inner[0]
         if not math.isfinite(alpha):
             raise ValueError("a product with the matrix is not finite")
-        w = w - alpha * q - beta * last
-        removed = basis.remove_from(w)
-        beta, last = norm(w), q
+        removed, beta, last = norm(overlaps, inner[1]), norm(w, inner[2]), q
         scale = max(scale, abs(alpha), beta)
         if removed > matrix.epsilon ** (1 / 3) * scale:
             raise ValueError(
