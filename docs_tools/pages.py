@@ -39,7 +39,7 @@ MODULES = (  # in reading order
     *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
     *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
     *("data", "datasets", "optim", "training"),
-    *("spectrum", "curvature", "distributed", "graph"),
+    *("spectrum", "stacked", "curvature", "distributed", "graph"),
 )
 NUMPY = "https://numpy.org/doc/stable/reference/"
 NUMPY_NAMES = {  # that signatures link

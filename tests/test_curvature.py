@@ -127,6 +127,40 @@ def test_words_are_no_vector():
         tg.HessianOperator(f, params) @ np.array(["a", "b"])
 
 
+MASKED = np.ma.array([[2.0, 0], [0, 1]], mask=[[0, 1], [0, 0]])
+
+
+@pytest.mark.parametrize("matrix", [MASKED, np.eye(2).view(np.matrix)], ids=["masked", "np.matrix"])
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_arrays_with_rules_of_their_own_are_refused_everywhere(matrix):
+    H = tg.HessianOperator(*saddle())
+    plain, vector = device(np.eye(2)), matrix[0]
+    for call in (
+        lambda: H @ matrix,
+        lambda: tg.hvp(*saddle(), matrix),
+        lambda: tg.lanczos(matrix, 1),
+        lambda: tg.extreme_eigenpairs(matrix),
+        lambda: tg.spectral_density(matrix),
+        lambda: tg.escape_direction(matrix),
+        lambda: tg.classify_critical_point(matrix, device(np.zeros(2))),
+        lambda: tg.classify_critical_point(plain, vector),
+        lambda: tg.classify_critical_point(plain, device(np.zeros(2)), position=vector),
+        lambda: tg.classify_critical_point(plain, device(np.zeros(2)), size=vector),
+    ):
+        with pytest.raises(TypeError, match=r"no (masked arrays|np\.matrix)"):
+            call()
+
+
+@pytest.mark.parametrize("wrong", [0, -1e-6, np.nan, np.inf, "small", True, [1e-6]])
+def test_a_tolerance_is_a_number_above_0(wrong):
+    H, g = device(np.eye(2)), device(np.zeros(2))
+    for name in ("tol", "near"):
+        with pytest.raises(ValueError, match=f"{name} must be a number above 0"):
+            tg.classify_critical_point(H, g, **{name: wrong})
+    with pytest.raises(ValueError, match="tol must be a number above 0"):
+        tg.escape_direction(H, tol=wrong)
+
+
 def test_memory_is_asked_for_before_a_dense_hessian_starts():
     w, calls = leaf(np.ones(10**6, "float32")), []
 
@@ -336,6 +370,10 @@ def test_the_result_says_how_far_away_the_critical_point_is():
     assert point.near == pytest.approx(2.0 ** (-52 / 3))
     assert "a critical point is expected 2 away, 0.67 times the parameters' sizes" in str(point)
     assert tg.classify_critical_point(H, H.gradient, near=0.7).kind == "local minimum"
+    far = tg.HessianOperator(lambda: ((a - 300) ** 2).sum(), [a])
+    assert "no critical point is expected near" in str(
+        tg.classify_critical_point(far, far.gradient)
+    )
     b = leaf(np.array([3.0]))
     H = tg.HessianOperator(lambda: (2 * b).sum(), [b])
     point = tg.classify_critical_point(H, H.gradient)

@@ -155,3 +155,14 @@ def test_what_is_out_of_range_is_refused_where_it_can_be_known(index):
 def test_what_is_no_index_is_refused(index):
     with pytest.raises(IndexError):
         T(X)[index]
+
+
+@pytest.mark.parametrize("shape", [(40,), (7, 5), (3, 200), (2, 30, 20), (5000,)])
+def test_a_mask_of_the_first_axes_takes_what_numpy_takes(shape):
+    generator = np.random.default_rng(0)
+    mask, data = generator.random(shape) > 0.4, generator.normal(size=(*shape, 3))
+    x = tg.Tensor(data, requires_grad=True)
+    y = x[tg.Tensor(mask)]
+    np.testing.assert_array_equal(y.numpy(), data[mask])
+    (y * y).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), 2 * data * mask[..., None])

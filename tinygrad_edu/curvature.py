@@ -18,15 +18,16 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu import backend
+from tinygrad_edu import backend, entry
 from tinygrad_edu.backend import Array
-from tinygrad_edu.core import grad
+from tinygrad_edu.core import grad, wrap
 from tinygrad_edu.parameters import flatten, leaves, split
 from tinygrad_edu.spectrum import (
     Eigenpairs,
@@ -37,9 +38,12 @@ from tinygrad_edu.spectrum import (
     norm,
     symmetric,
 )
+from tinygrad_edu.stacked import Stacked
 from tinygrad_edu.tensor import Tensor
 
 Loss = Callable[[], Tensor]
+
+TOGETHER = 64  # vectors are multiplied at once
 
 
 # ── Products with the Hessian ────────────────────────────────────────────────────────────────────
@@ -129,6 +133,7 @@ class HessianOperator:
 
     def __matmul__(self, v: Any) -> Array:
         """Return Hv for a flat vector v of length n, or for each column of an (n, k) array."""
+        entry.check_plain(v, "v holds")
         v = v.data if isinstance(v, Tensor) else np.asarray(v, like=self.gradient)
         if v.dtype.kind not in "fiubc":
             raise TypeError(f"v must hold numbers, but is of {v.dtype}")
@@ -138,8 +143,8 @@ class HessianOperator:
         if any(param.data is not value for param, value in zip(self.params, self._values)):
             raise RuntimeError("the parameters have moved: make the HessianOperator anew")
         if v.dtype.kind == "c":
-            return self._product(v.real) + 1j * self._product(v.imag)
-        return self._product(v)
+            return self @ v.real + 1j * (self @ v.imag)
+        return self._product(v) if v.ndim == 1 else self._products(v)
 
     def matvec(self, v: Any) -> Array:
         """Return Hv. SciPy's name, as are those that follow; H is symmetric."""
@@ -150,20 +155,26 @@ class HessianOperator:
     def __rmatmul__(self, v: Any) -> Array:
         return (self @ np.transpose(v)).T
 
-    def _product(self, v: Array) -> Array:
-        if v.ndim == 2:
-            products = np.empty(v.shape, self.dtype, like=self.gradient)
-            for column in range(v.shape[1]):
-                products[:, column] = self._product(v[:, column])
-            return products
+    def _products(self, V: Array) -> Array:
+        products = np.empty(V.shape, self.dtype, like=self.gradient)
+        for start in range(0, V.shape[1], TOGETHER):
+            block = slice(start, start + TOGETHER)
+            try:
+                products[:, block] = self._product(Stacked(V[:, block].T)).array.T
+            except Exception:  # a formula that takes no Stacked, or is wrong: then that shows here
+                for column, v in enumerate(V[:, block].T, start):
+                    products[:, column] = self._product(v)
+        return products
+
+    def _product(self, v: Any) -> Any:
         # d(gᵀv)/dθ = Hv. A slope without a node is constant: it adds nothing.
         slopes, starts = [], []
         for slope, part in zip(self._slopes, split(v, self._values)):
             if slope is not None and slope.requires_grad:
                 slopes.append(slope)
-                starts.append(part)
+                starts.append(wrap(Tensor, part))
         if not slopes:
-            return np.zeros_like(self.gradient)
+            return 0 * v.astype(self.dtype)
         return self._flat(grad(slopes, self.params, starts, allow_unused=True))
 
     def _flat(self, tensors: Sequence[Tensor | None]) -> Array:
@@ -221,11 +232,11 @@ def hessian(f: Loss, params: Iterable[Tensor]) -> Array:
             "more than the memory: HessianOperator gives its products, and extreme_eigenpairs both "
             "ends of its spectrum"
         ) from error
-    unit = np.zeros_like(H.gradient)
-    for row in range(n):
-        unit[row] = 1
-        matrix[row] = H @ unit
-        unit[row] = 0
+    for start in range(0, n, TOGETHER):
+        rows = np.arange(start, min(start + TOGETHER, n))
+        units = np.zeros((n, len(rows)), H.dtype, like=H.gradient)
+        units[rows, rows - start] = 1
+        matrix[start : start + TOGETHER] = (H @ units).T
     for row in range(n):  # and not matrix + matrix.T, which takes the memory twice
         after = matrix[row, row:]
         after += (matrix[row:, row] - after) / 2
@@ -280,7 +291,7 @@ class CriticalPoint(NamedTuple):
     @property
     def whereabouts(self) -> str:
         """How far away the critical point is expected to be, in words."""
-        if not math.isfinite(self.step):
+        if self.step > 2:  # so far away, the derivatives here say nothing, and the number is noise
             return "no critical point is expected near"
         return (
             f"a critical point is expected {self.distance:.2g} away, {self.step:.2g} times the "
@@ -350,7 +361,8 @@ def classify_critical_point(
     Raises
     ------
     TypeError, ValueError
-        If H is not a real, symmetric matrix, the shapes do not fit, or something is not finite.
+        If H is not a real, symmetric matrix, the shapes do not fit, something is not finite, or a
+        tolerance is not a number above 0.
 
     Notes
     -----
@@ -374,8 +386,8 @@ def classify_critical_point(
     g = _vector(gradient, matrix, "gradient")
     θ = abs(_vector(0.0 if position is None else position, matrix, "position"))
     size = abs(_vector(size, matrix, "size"))
-    tol = matrix.epsilon**0.5 if tol is None else tol
-    near = tol ** (2 / 3) if near is None else near
+    tol = _tolerance(tol, "tol", matrix.epsilon**0.5)
+    near = _tolerance(near, "near", tol ** (2 / 3))
     look = (_look_at_all if matrix.n <= COUNTED else _look_at_ends)(matrix, g, θ, size, tol)
     kind, why = ("not a critical point", "") if look.step > near else (look.kind, look.why)
     negative, zero, positive = look.counts
@@ -395,8 +407,19 @@ def classify_critical_point(
     )
 
 
+def _tolerance(value: Any, name: str, usual: float) -> float:
+    if value is None:
+        return usual
+    number = float(value) if isinstance(value, numbers.Real) and value is not True else math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} must be a number above 0, but is {value!r}")
+    return number
+
+
 def _vector(values: Any, matrix: Symmetric, name: str) -> Array:
-    values = backend.asarray(values.data if isinstance(values, Tensor) else values)
+    values = (
+        values.data if isinstance(values, Tensor) else entry.real_array(values, f"{name} holds")
+    )
     if values.ndim == 0 and name != "gradient":
         values = np.broadcast_to(values, matrix.n)
     if values.shape != (matrix.n,):
@@ -580,7 +603,7 @@ def escape_direction(H: Any, gradient: Any = None, tol: float | None = None) -> 
     True
     """
     matrix = symmetric(H)
-    tol = matrix.epsilon**0.5 if tol is None else tol
+    tol = _tolerance(tol, "tol", matrix.epsilon**0.5)
     pairs = extreme_eigenpairs(matrix)
     u = pairs.vectors[:, 0]
     if pairs.values[0] >= -tol * np.abs(pairs.values).max():

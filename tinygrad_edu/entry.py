@@ -12,10 +12,11 @@ import numpy as np
 
 from tinygrad_edu import backend
 from tinygrad_edu.backend import Array
+from tinygrad_edu.stacked import Stacked
 
 NUMBERS = frozenset(t for t in np.sctypeDict.values() if np.dtype(t).kind in "fiub")  # NumPy's
-ARRAYS = NUMBERS | {np.ndarray}
-PLAIN = NUMBERS | {float, int, bool, type(None)}  # operands that are taken as they are
+ARRAYS = NUMBERS | {np.ndarray, Stacked}
+PLAIN = NUMBERS | {float, int, bool, type(None), Stacked}  # operands that are taken as they are
 REAL = frozenset(np.dtype(number).char for number in NUMBERS)
 FLOATING = frozenset(char for char in REAL if np.dtype(char).kind == "f")
 
@@ -48,10 +49,7 @@ def real_array(data: Any, role: str, dtype: Any = None) -> Array:
     """
     if backend.current() == "numpy" and type(data) in ARRAYS and data.dtype.char in REAL:
         return np.asarray(data, dtype)
-    if isinstance(data, np.ma.MaskedArray):
-        raise TypeError(f"{role} no masked arrays: give array.filled(…), or use tg.where")
-    if isinstance(data, np.matrix):
-        raise TypeError(f"{role} no np.matrix, whose * is a product of matrices: give np.asarray")
+    check_plain(data, role)
     if getattr(getattr(data, "dtype", None), "kind", "f") not in "fiub":
         raise TypeError(f"{role} real numbers, but was given {data.dtype} data")
     array = backend.asarray(data, dtype)
@@ -62,6 +60,20 @@ def real_array(data: Any, role: str, dtype: Any = None) -> Array:
         )
     plain = type(array) is np.ndarray or backend.name_of(array) == "cupy"
     return array if plain else array.view(np.ndarray)
+
+
+def check_plain(data: Any, role: str) -> None:
+    """Refuse arrays that have rules of their own, which an array made of them would forget.
+
+    >>> check_plain(np.ma.zeros(2), "a Tensor holds")
+    Traceback (most recent call last):
+        ...
+    TypeError: a Tensor holds no masked arrays: give array.filled(…), or use tg.where
+    """
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError(f"{role} no masked arrays: give array.filled(…), or use tg.where")
+    if isinstance(data, np.matrix):
+        raise TypeError(f"{role} no np.matrix, whose * is a product of matrices: give np.asarray")
 
 
 def result(value: Any, role: str) -> Array:

@@ -431,10 +431,9 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> "Tensor":
 
 @op(lambda g, y, x, index, shape: g[index])
 def _scatter(x: Operand, index: tuple[Any, ...], shape: tuple[int, ...], /) -> Result:
-    module = backend.module_of(x)
-    y = module.zeros(shape, x.dtype)
+    y = np.zeros_like(x, shape=shape)
     if any(backend.is_array(part) and part.dtype.kind in "iu" for part in index):
-        module.add.at(y, index, x)  # an array of integers may name an element twice
+        backend.module_of(y).add.at(y, index, x)  # an array of integers may name an element twice
     else:
         y[index] = x
     return y

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu import backend
+from tinygrad_edu import backend, entry
 from tinygrad_edu.backend import Array
 from tinygrad_edu.tensor import Tensor
 
@@ -107,6 +107,7 @@ def symmetric(H: Any) -> Symmetric:
     if isinstance(H, Symmetric):
         return H
     H = H.data if isinstance(H, Tensor) else H
+    entry.check_plain(H, "a matrix takes")
     is_array = isinstance(H, list | tuple) or hasattr(H, "__array__") or hasattr(H, "__dlpack__")
     if is_array:
         try:

@@ -26,8 +26,8 @@ static std::string read(const std::string& path) {
 // A launch finds a kernel by its name: each gets a function that reads the arguments and calls it.
 static std::string with_entries(const Program& program) {
   std::ostringstream all;
-  all << program.source << "\nextern \"C\" const bool waits = "
-      << (program.source.find("__syncthreads") != std::string::npos) << ";\n";
+  const bool waits = std::regex_search(program.source, std::regex("__syncthreads|__shfl"));
+  all << program.source << "\nextern \"C\" const bool waits = " << waits << ";\n";
   const auto entry = [&](const std::string& name, const std::string& kernel) {
     all << "extern \"C\" void run_" << name << "(void** a) { call(&" << kernel << ", a); }\n";
   };

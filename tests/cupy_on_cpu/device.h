@@ -33,9 +33,31 @@ struct Index { unsigned x = 1, y = 1, z = 1; };
 extern "C" {  // run.cpp moves them on
 extern Index threadIdx, blockIdx, blockDim, gridDim;
 void __syncthreads();
+void __syncwarp(unsigned = 0);
+unsigned thread_in_block();
+extern unsigned long long exchanged[1024];
 }
 static const int warpSize = 32;
-static inline void __syncwarp(unsigned = 0) { __syncthreads(); }
+// Each thread of a warp shows a number, and takes that of the one in this lane.
+template <class T> T __shfl_sync(unsigned, T x, int lane, int = 32) {
+  const unsigned thread = thread_in_block();
+  memcpy(&exchanged[thread], &x, sizeof x);
+  __syncwarp();
+  memcpy(&x, &exchanged[thread / 32 * 32 + lane], sizeof x);
+  __syncwarp();
+  return x;
+}
+template <class T> T __shfl_xor_sync(unsigned mask, T x, int lanes, int = 32) {
+  return __shfl_sync(mask, x, thread_in_block() % 32 ^ lanes);
+}
+template <class T> T __shfl_up_sync(unsigned mask, T x, int lanes, int = 32) {
+  const int lane = thread_in_block() % 32;
+  return __shfl_sync(mask, x, lane < lanes ? lane : lane - lanes);
+}
+template <class T> T __shfl_down_sync(unsigned mask, T x, int lanes, int = 32) {
+  const int lane = thread_in_block() % 32;
+  return __shfl_sync(mask, x, lane + lanes > 31 ? lane : lane + lanes);
+}
 static inline void __threadfence() {}
 
 using std::isfinite, std::isinf, std::isnan, std::signbit;

@@ -18,16 +18,18 @@ struct Index { unsigned x, y, z; } threadIdx, blockIdx, blockDim, gridDim;
 struct Kernel {
   std::string name;
   void (*run)(void** arguments);
-  bool waits;  // its threads wait for each other, in __syncthreads
+  bool waits;  // its threads wait for each other
 };
 
 // ── The threads of a block take turns ───────────────────────────────────────────────────────────
 // Each has a stack of its own, and runs until it is done or waits for the others. The first turn of
 // a stack needs setcontext; from then on, longjmp goes there and back without asking the system.
+enum State { READY, AT_WARP, AT_BLOCK, DONE };
 struct Fiber {
   ucontext_t start;
   jmp_buf place;
-  bool begun = false, done = false;
+  bool begun = false;
+  State state = READY;
 };
 static std::vector<Fiber*> fibers;
 static jmp_buf scheduler;
@@ -35,15 +37,21 @@ static unsigned current;
 static Kernel* kernel;
 static void** arguments;
 
-extern "C" void __syncthreads() {
+static void stop(State state) {
+  fibers[current]->state = state;
   if (!_setjmp(fibers[current]->place)) _longjmp(scheduler, 1);
+}
+extern "C" {
+unsigned long long exchanged[1024];  // a number of each thread, for __shfl_sync
+void __syncthreads() { stop(AT_BLOCK); }
+void __syncwarp(unsigned) { stop(AT_WARP); }
+unsigned thread_in_block() { return current; }
 }
 
 static void live() {  // one life for many blocks
   for (;;) {
     kernel->run(arguments);
-    fibers[current]->done = true;
-    __syncthreads();
+    stop(DONE);
   }
 }
 
@@ -62,21 +70,25 @@ static void run_waiting_block(unsigned threads) {
     makecontext(&fiber->start, live, 0);
     fibers.push_back(fiber);
   }
-  for (unsigned number = 0; number < threads; number++) fibers[number]->done = false;
-  static bool running;  // static, since a jump leaves no local variable certain
+  const auto release = [threads](State state) {
+    bool any = false;
+    for (unsigned number = 0; number < threads; number++)
+      if (fibers[number]->state == state) fibers[number]->state = READY, any = true;
+    return any;
+  };
+  for (unsigned number = 0; number < threads; number++) fibers[number]->state = READY;
+  // Each runs until it waits. Warps go on first: those of one may meet more often than the block.
   do {
-    running = false;
     for (current = 0; current < threads; current++) {
       Fiber* fiber = fibers[current];
-      if (fiber->done) continue;
-      running = true;
+      if (fiber->state != READY) continue;
       set_thread(current);
       if (_setjmp(scheduler)) continue;
       if (fiber->begun) _longjmp(fiber->place, 1);
       fiber->begun = true;
       setcontext(&fiber->start);
     }
-  } while (running);
+  } while (release(AT_WARP) || release(AT_BLOCK));
 }
 
 static void run_block() {
