@@ -21,7 +21,7 @@ import zlib
 
 import fences
 import yaml
-from precompute import playground, precompute
+from precompute import playground, precompute, presets
 from vendor import ASSETS, MADE, ROOT, fetch, put, runtime
 
 sys.path.insert(0, str(ROOT / "examples"))
@@ -252,7 +252,7 @@ def zipped():
 def tests():
     """List the tests that pytest finds, without those that need JAX or a site that is built."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-    without = ("oracle", "programs", "site", "live", "playground_page", "pyodide")
+    without = ("oracle", "programs", "site", "live", "playground_page", "players", "pyodide")
     command += [f"--ignore=tests/test_{name}.py" for name in without]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -389,8 +389,9 @@ def write():
         text = (ROOT / name).read_text(encoding="utf-8")
         pages[name.lower()] = text.replace("](docs/", "](")  # on the site, they stand in docs/
     pages["assets/live/tinygrad_edu.zip"] = zipped()
+    links = presets(page for page in pages.values() if isinstance(page, str))
     for surface in playground.SURFACES:
-        pages[f"assets/playground/precomputed/{surface}.js"] = precompute(surface)
+        pages[f"assets/playground/precomputed/{surface}.js"] = precompute(surface, links)
     for name, content in pages.items():
         put(MADE / name, content if isinstance(content, bytes) else content.encode())
     for file in MADE.rglob("*.*"):  # what is there from a page that is gone

@@ -1,9 +1,9 @@
 """What the playground computes, and what it tells the reader to try."""
 
+import html
 import re
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -13,7 +13,9 @@ import tinygrad_edu as tg
 precompute = pytest.importorskip("precompute", reason="the docs are not part of this package")
 playground = precompute.playground
 
-PAGE = (Path(__file__).parent.parent / "docs" / "playground.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "playground.md").read_text(encoding="utf-8")
+ASSETS = DOCS / "assets"
 
 
 def settings(surface, **changes):
@@ -55,6 +57,23 @@ def test_small_batches_are_an_epoch_of_all_the_points_in_an_order_of_their_own()
     np.testing.assert_allclose(sorted(first.tolist()), sorted(each.tolist()), atol=1e-6)
     np.testing.assert_allclose(sorted(second.tolist()), sorted(each.tolist()), atol=1e-6)
     assert not np.allclose(first, second)
+
+
+@pytest.mark.parametrize("batch", playground.FINE["batch"])
+def test_the_points_that_are_lit_are_those_of_the_next_batch(batch):
+    path = playground.path(**settings("line", batch=batch, lr=0.01))
+    for θ, gradient, dealt in zip(path["places"], path["gradients"], playground.dealt(batch)):
+        error = θ[0] + θ[1] * x[dealt] - y[dealt]
+        expected = [2 * error.mean(), 2 * (error * x[dealt]).mean()]
+        np.testing.assert_allclose(gradient, expected, atol=1e-12)
+
+
+def test_a_sketch_is_the_path_without_the_hessian():
+    sketch, trace = playground.sketch(**settings("ball")), playground.trace(**settings("ball"))
+    for optimizer, path in sketch.items():
+        assert path["places"] == trace[optimizer]["places"]
+        assert path["gradients"] == trace[optimizer]["gradients"]
+        np.testing.assert_allclose(path["loss"], trace[optimizer]["loss"], rtol=1e-12)
 
 
 def test_the_twenty_points_are_fitted_best_by_the_line_through_0_with_slope_1():
@@ -148,28 +167,32 @@ def test_balls_diverge_beyond_the_known_limit(nesterov, limit):
 # ── What the page tells ──────────────────────────────────────────────────────────────────────────
 
 
-def links():
-    for words in re.findall(r'href="#(surface[^"]*)"', PAGE):
-        given = dict(parse_qsl(words.replace("&amp;", "&")))
-        for name in ("lr", "momentum", "condition", "batch"):
-            if name in given:
-                given[name] = float(given[name]) if name != "batch" else int(given[name])
-        if "start" in given:
-            given["start"] = [float(value) for value in given["start"].split(",")]
-        yield given | {"nesterov": given.get("nesterov") == "true"}
+LINKS = [html.unescape(link) for link in re.findall(r'href="#(surface[^"]*)"', PAGE)]
 
 
 def test_links_lead_to_settings_that_can_be_chosen():
-    found = list(links())
-    assert len(found) == 9
-    for given in found:
-        for name, values in playground.FINE.items():
-            assert settings(**given)[name] in values
+    assert len(LINKS) == 9
+    for link in LINKS:
+        assert precompute.read(link).keys() == settings("ravine").keys()
+
+
+@pytest.mark.parametrize("link", ["surface=ball&lr=0.123", "surface=ball&color=1"])
+def test_a_preset_that_the_playground_does_not_offer_is_refused(link):
+    with pytest.raises(ValueError, match="the playground offers no"):
+        precompute.read(link)
+
+
+def test_presets_of_pages_are_precomputed_exactly():
+    link = "surface=saddle&start=-1.5,1.5&momentum=0.86"
+    assert precompute.presets([f'<a href="playground.md#{link}">']) == {link}
+    found = {precompute.key_of(**given) for given in precompute.settings_of("saddle", [link])}
+    grid = {precompute.key_of(**given) for given in precompute.settings_of("saddle")}
+    assert found - grid == {"-1.5,1.5 1 20 0.05 0.86 0", "-1.5,1.5 1 20 0.05 0 0"}
 
 
 def test_what_the_page_tells_to_try_is_so():
     ravine, fast, nesterov, ball, slow, saddle, beside, gun, mortar = (
-        playground.trace(**settings(**given)) for given in links()
+        playground.trace(**precompute.read(link)) for link in LINKS
     )
 
     def end(path):
@@ -190,10 +213,11 @@ def test_what_the_page_tells_to_try_is_so():
         assert len(gun[optimizer]["places"]) == len(mortar[optimizer]["places"])
 
 
-def test_the_page_has_a_control_for_everything_that_can_be_set():
-    for name in settings("ravine"):
-        assert f'id="pg-{name}' in PAGE
-    options = re.findall(r'<option value="(\w+)">', PAGE)
+def test_a_player_has_a_control_for_everything_that_can_be_set():
+    text = (ASSETS / "playground" / "controls.js").read_text(encoding="utf-8")
+    for name in ("surface", "lr", "momentum", "condition", "batch", "nesterov", "start"):
+        assert f'data-pg="{name}"' in text or f'slider("{name}", ' in text
+    options = re.findall(r'<option value="(\w+)">', text)
     assert options == list(playground.SURFACES)
 
 

@@ -171,6 +171,13 @@ def descend(surface, loss, start, batch, lr, momentum, nesterov):
     return places, gradients, outside
 
 
+def dealt(batch):
+    """Return the indices of the points that each update of the line is computed from."""
+    loader = tg.DataLoader(tg.TensorDataset(np.arange(len(X))), batch, shuffle=True, seed=0)
+    batches = (part.data.tolist() for _ in range(SURFACES["line"].steps) for (part,) in loader)
+    return list(islice(batches, SURFACES["line"].steps))
+
+
 VERDICTS = (
     "not a critical point",
     "saddle point",
@@ -218,6 +225,18 @@ def trace(**settings):
     """Trace SGD and Momentum from the same start."""
     sgd = settings | {"momentum": 0, "nesterov": False}
     return {"sgd": path(**sgd), "momentum": path(**settings)}
+
+
+def sketch(**settings):
+    """Trace both without the Hessian, which is enough while the start is dragged."""
+    found = {}
+    for name, change in {"sgd": {"momentum": 0, "nesterov": False}, "momentum": {}}.items():
+        given = settings | change
+        loss = loss_of(given["surface"], given.pop("condition"))
+        places, gradients, outside = descend(loss=loss, **given)
+        path = {"places": places, "gradients": gradients, "diverges": outside}
+        found[name] = path | {"loss": loss(*np.transpose(places)).tolist()}
+    return found
 
 
 # ── The land and the map ─────────────────────────────────────────────────────────────────────────

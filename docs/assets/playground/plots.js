@@ -1,5 +1,5 @@
-// The playground's drawings, in SVG: the land, the loss and the map. Colors are in playground.css,
-// arrowheads and dots in the page.
+// The playground's drawings, in SVG: the land, the loss, the map and the 20 points. Colors are in
+// playground.css, arrowheads and dots in controls.js.
 const plots = (() => {
   const OPTIMIZERS = ["sgd", "momentum"];
 
@@ -41,10 +41,16 @@ const plots = (() => {
     return Array.from({ length: count }, (_, i) => [(first + i) * gap, short((first + i) * gap)]);
   }
 
-  // An empty plot, as wide as its place. What is drawn within its frame goes to `inner`.
+  // An empty plot, as wide as its figure and, when presented, as high. What is drawn within its
+  // frame goes to `inner`.
+  let count = 0;
   function plot(svg, ratio, ranges) {
-    const [width, height] = [svg.parentElement.clientWidth, svg.parentElement.clientWidth * ratio];
-    const [left, right, top, bottom] = [40, width - 12, 22, height - 34];
+    const large = svg.closest(".presented") ? 1.45 : 1; // as the text, in playground.css
+    svg.id ||= `pg-plot-${(count += 1)}`;
+    const { clientWidth, clientHeight } = svg.parentElement;
+    const width = Math.max(clientWidth, 120);
+    const height = large > 1 ? Math.max(svg.clientHeight, 90) : width * ratio;
+    const [left, right, top, bottom] = [40 * large, width - 12, 22 * large, height - 34 * large];
     const [x, y] = [scale(ranges[0], [left, right]), scale(ranges[1], [bottom, top])];
     const frame = { x: left, y: top, width: right - left, height: bottom - top };
     const clip = element("clipPath", { id: `${svg.id}-frame` }, element("rect", frame));
@@ -53,10 +59,10 @@ const plots = (() => {
     svg.replaceChildren(clip, inner, element("rect", { ...frame, class: "frame" }));
     function axes(names, xTicks, yTicks) {
       svg.append(
-        ...xTicks.map(([value, name]) => label(x(value), bottom + 14, name)),
+        ...xTicks.map(([value, name]) => label(x(value), bottom + 14 * large, name)),
         ...yTicks.map(([value, name]) => label(left - 5, y(value) + 4, name, "end")),
-        label((left + right) / 2, bottom + 29, names[0], "middle", "name"),
-        label(left, top - 8, names[1], "middle", "name"),
+        label((left + right) / 2, bottom + 29 * large, names[0], "middle", "name"),
+        label(left, top - 8 * large, names[1], "middle", "name"),
       );
     }
     const inside = ([across, down]) =>
@@ -66,7 +72,7 @@ const plots = (() => {
       Math.max(top + 8, Math.min(bottom - 8, down)),
     ];
     const read = (place) => (inside(place) ? [x.back(place[0]), y.back(place[1])] : undefined);
-    return { inner, x, y, top, bottom, axes, inside, edge, read };
+    return { inner, x, y, top, bottom, axes, inside, edge, read, large };
   }
 
   // ── The land: a curve, or a surface by its contour lines ─────────────────────────────────────
@@ -102,10 +108,11 @@ const plots = (() => {
     }
     drawAxes(curve ? [axes[0], "L"] : axes, ...ranges.map(ticks));
     const layer = element("g", {});
-    inner.append(layer);
+    const grip = element("g", {}); // the start: it stays while it is dragged
+    inner.append(layer, grip);
     const at = (path, i) => [x(path.places[i][0]), y(curve ? path.loss[i] : path.places[i][1])];
     const vector = ([across, up]) => [x.long(across), curve ? 0 : y.long(up)];
-    return { ...drawn, layer, curve, at, vector };
+    return { ...drawn, layer, grip, curve, at, vector };
   }
 
   // The next step from a place: against the slope, what is left of the last step, and their sum,
@@ -124,35 +131,42 @@ const plots = (() => {
     const larger = [1, 2, 5, 10, 20, 50, 100].findLast((it) => it * longest < 90) ?? 1;
     const [x, y] = ground.at(path, i);
     const height = ground.curve ? { slope: -42, last: -28, sum: -14 } : { slope: 0, last: 0, sum: 0 };
-    const from = (name) => [x, y + height[name]];
+    const below = ground.curve && y - 50 < ground.top ? -1 : 1; // where there is no room above
+    const from = (name) => [x, y + below * height[name]];
     const to = (name) => from(name).map((value, axis) => value + larger * vectors[name][axis]);
     const drawn = Object.keys(vectors).filter((name) => larger * length(vectors[name]) > 2);
     const parts = drawn.map((name) =>
       line([from(name), to(name)], `arrow ${name}`, { "marker-end": `url(#pg-head-${name})` }),
     );
-    if (parts.length && !ground.curve) parts.unshift(line([to("slope"), to("sum"), to("last")], "side"));
+    if (parts.length && !ground.curve) {
+      parts.unshift(line([to("slope"), to("sum"), to("last")], "side"));
+    }
     return { parts, larger: parts.length ? larger : 1 };
   }
 
-  // Both paths, whole and so far. Returns how much larger than they are the arrows are drawn.
-  function paths(ground, traced, settings, step) {
+  // Both paths so far and, if wanted, as a whole. Returns how much larger than they
+  // are the arrows are drawn.
+  function paths(ground, traced, settings, step, whole = true) {
     const parts = [];
+    const { large } = ground;
     for (const optimizer of OPTIMIZERS) {
       const path = traced[optimizer];
       const points = path.places.map((_, i) => ground.at(path, i));
       const dot = `url(#pg-dot-${optimizer})`;
-      const more = { id: `pg-${optimizer}-path`, "marker-start": dot, "marker-mid": dot };
-      if (!ground.curve) parts.push(line(points, `path whole ${optimizer}`));
+      const more = { "data-path": optimizer, "marker-start": dot, "marker-mid": dot };
+      if (!ground.curve && whole) parts.push(line(points, `path whole ${optimizer}`));
       const soFar = points.slice(0, step + 1);
       parts.push(line(soFar, `path ${optimizer} ${ground.curve ? "dots" : ""}`, more));
       // A ball that has left is drawn hollow, at the edge.
       const here = soFar.at(-1);
       const className = `ball ${optimizer} ${ground.inside(here) ? "" : "gone"}`;
       const [cx, cy] = ground.inside(here) ? here : ground.edge(here);
+      const half = 6 * large;
+      const square = { x: cx - half, y: cy - half, width: 2 * half, height: 2 * half };
       parts.push(
         optimizer === "sgd"
-          ? element("rect", { x: cx - 6, y: cy - 6, width: 12, height: 12, class: className })
-          : element("circle", { cx, cy, r: 7, class: className }),
+          ? element("rect", { ...square, class: className })
+          : element("circle", { cx, cy, r: 7 * large, class: className }),
       );
     }
     const path = traced.momentum;
@@ -164,7 +178,7 @@ const plots = (() => {
 
   // ── The loss over time ───────────────────────────────────────────────────────────────────────
 
-  // Returns a function that moves the mark.
+  // Returns a function that moves the mark, and may end the curves there.
   function loss(svg, traced, steps) {
     const all = OPTIMIZERS.flatMap((optimizer) => traced[optimizer].loss);
     const start = all[0] || 1; // at the minimum there may be none
@@ -172,17 +186,24 @@ const plots = (() => {
     const low = Math.floor(Math.log10(within(Math.min(...all))));
     const high = Math.floor(Math.log10(within(Math.max(...all)))) + 1;
     const { inner, x, y, top, bottom, axes } = plot(svg, 0.5, [[0, steps], [low, high]]);
-    for (const optimizer of OPTIMIZERS) {
+    const curves = OPTIMIZERS.map((optimizer) => {
       const logs = traced[optimizer].loss.map((value) => Math.log10(Math.max(value, 1e-300)));
-      inner.append(line(logs.map((value, i) => [x(i), y(value)]), `path ${optimizer}`));
-    }
+      const points = logs.map((value, i) => [x(i), y(value)]);
+      const curve = line(points, `path ${optimizer}`);
+      inner.append(curve);
+      const upTo = (step) => line(points.slice(0, step + 1), "").getAttribute("d");
+      return (step) => curve.setAttribute("d", upTo(step));
+    });
     const gap = Math.ceil((high - low) / 5);
     const powers = Array.from({ length: Math.floor((high - low) / gap) + 1 }, (_, i) => low + i * gap);
     const name = (power) => (power > -4 ? short(10 ** power) : `1e−${-power}`);
     axes(["updates", "L"], ticks([0, steps]), powers.map((power) => [power, name(power)]));
     const mark = element("line", { y1: top, y2: bottom, class: "mark" });
     inner.append(mark);
-    return (step) => ["x1", "x2"].forEach((end) => mark.setAttribute(end, x(step)));
+    return (step, whole = true) => {
+      ["x1", "x2"].forEach((end) => mark.setAttribute(end, x(step)));
+      curves.forEach((draw) => draw(whole ? Infinity : step));
+    };
   }
 
   // ── The map of regimes ───────────────────────────────────────────────────────────────────────
@@ -209,7 +230,8 @@ const plots = (() => {
       let [i, j] = middle(cells);
       if (rows[j][i] !== regime) [i, j] = middle(cells.filter((cell) => cell[1] === cells[0][1]));
       const room = x(rows[j].filter((it) => it === regime).length) - x(0);
-      if (room < 5.7 * names[regime].length) return; // pixels; the caption names it when you are there
+      const needed = 5.7 * drawn.large * names[regime].length; // pixels
+      if (room < needed) return; // the caption names it when you are there
       inner.append(label(x(i + 0.5), Math.min(y(j + 0.5) + 4, bottom - 4), names[regime]));
     });
 
@@ -231,5 +253,36 @@ const plots = (() => {
     return { read, mark };
   }
 
-  return { land, paths, loss, map, short, minus };
+  // ── The points, and the lines through them ───────────────────────────────────────────────────
+
+  // Returns a function that moves the lines, and lights the points of the next update.
+  function data(svg, { points: [xs, ys], minimum }) {
+    const range = (values) => [Math.min(...values) - 0.15, Math.max(...values) + 0.15];
+    const { inner, x, y, axes } = plot(svg, 0.62, [range(xs), range(ys)]);
+    axes(["x", "y"], ticks(range(xs)), ticks(range(ys)));
+    const through = ([b, w], className) =>
+      line(range(xs).map((value) => [x(value), y(b + w * value)]), className);
+    inner.append(through(minimum, "best"));
+    const layer = element("g", {});
+    inner.append(layer);
+    return (traced, step, lit = []) => {
+      const parts = OPTIMIZERS.map((optimizer) => {
+        const { places } = traced[optimizer];
+        return through(places[Math.min(step, places.length - 1)], `path ${optimizer}`);
+      });
+      const { places } = traced.momentum;
+      const [b, w] = places[Math.min(step, places.length - 1)];
+      for (const i of lit) {
+        const [across, up] = [xs[i], ys[i]];
+        parts.push(line([[x(across), y(up)], [x(across), y(b + w * across)]], "residual"));
+      }
+      xs.forEach((value, i) => {
+        const [r, className] = lit.includes(i) ? [6, "point lit"] : [4, "point"];
+        parts.push(element("circle", { cx: x(value), cy: y(ys[i]), r, class: className }));
+      });
+      layer.replaceChildren(...parts);
+    };
+  }
+
+  return { land, paths, loss, map, data, element, line, short, minus };
 })();
