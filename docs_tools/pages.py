@@ -90,9 +90,10 @@ def pair(figure, alt, attributes=""):
 
 
 def badge(claim):
-    """Show a verdict as a colored word."""
-    word = claim["verdict"]
-    return f'<span class="verdict {word.replace(" ", "-")}">{word}</span>'
+    """Show a verdict as a colored word, and under how many conditions it holds."""
+    word, share = claim["verdict"], claim["share"]
+    told = f"{word} ({share})" if share else word
+    return f'<span class="verdict {word.replace(" ", "-")}">{told}</span>'
 
 
 def weave(script, folder, summary):
@@ -177,7 +178,10 @@ def ledger(folders):
         script = page[claim["example"]]
         link = f"[{claim['claim']}](notes/{script.parent.name}/{script.stem}.md)"
         row = [link, *(plain(claim[key]) for key in ("statement", "slide", "measured"))]
-        row += [badge(claim), plain(claim["caveat"])]
+        row += [
+            badge(claim),
+            plain(". ".join(filter(None, [claim["conditions"], claim["caveat"]]))),
+        ]
         tables["Definitions" if claim["verdict"] == "definition" else "Measured"].append(row)
     for title, rows in tables.items():
         head = [["#", "claim", "the slide", "ours", "verdict", "caveat"], ["---"] * 6]

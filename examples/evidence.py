@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ VERDICTS = (
     "not seen",  # the interval includes 0
     "contradicted",
     "wording",  # true once said precisely
+    "not measured",  # what it takes was not at hand
 )
 
 
@@ -87,18 +88,69 @@ def judge(interval: Interval) -> str:
     return "contradicted" if interval.high < 0 else "not seen"
 
 
-def judge_conditions(holds: Iterable[bool]) -> str:
-    """Give the verdict on a claim that holds, or does not, under each of several conditions.
+def judge_all(words: Iterable[str]) -> str:
+    """Give the verdict on a claim of several parts, each with a verdict: all must be reproduced.
 
-    >>> judge_conditions([True, False])
-    'reproduced under conditions'
+    >>> judge_all(["reproduced", "not seen"]), judge_all(["contradicted", "not seen"])
+    ('not seen', 'contradicted')
     """
-    found = set(map(bool, holds))
-    if not found:
+    found = set(words)
+    if "contradicted" in found or found == {"reproduced"}:
+        return "contradicted" if "contradicted" in found else "reproduced"
+    return "not seen"
+
+
+class Ruling(NamedTuple):
+    """The verdict from several conditions, under how many of them, and under which."""
+
+    verdict: str
+    share: str
+    conditions: str
+
+
+def judge_conditions(words: Mapping[str, str | bool] | Iterable[str | bool]) -> Ruling:
+    """Give the verdict on a claim that was judged under each of several conditions.
+
+    If it was reproduced somewhere, it is reproduced under these conditions. If it was not, a
+    condition that contradicts it decides. And what was not seen anywhere is not contradicted.
+
+    Parameters
+    ----------
+    words : mapping or iterable
+        The verdict under each condition, by name if there are not too many; or, where nothing
+        plays but arithmetic, whether it holds.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+
+    Examples
+    --------
+    >>> judge_conditions({"early": "reproduced", "late": "not seen"})
+    Ruling(verdict='reproduced under conditions', share='1 of 2',
+           conditions='reproduced: early; not seen: late')
+    >>> judge_conditions(["not seen", "not seen"]).verdict
+    'not seen'
+    """
+    named = words if isinstance(words, Mapping) else dict(enumerate(words))
+    of_each = {
+        name: word if isinstance(word, str) else ("reproduced" if word else "contradicted")
+        for name, word in named.items()
+    }
+    if not of_each:
         raise ValueError("no condition was tried")
-    if found == {True, False}:
-        return "reproduced under conditions"
-    return "reproduced" if found == {True} else "contradicted"
+    by_word = {
+        word: [str(name) for name, own in of_each.items() if own == word]
+        for word in ("reproduced", "contradicted", "not seen")
+        if word in of_each.values()
+    }
+    (verdict, decisive), *others = by_word.items()
+    if verdict == "reproduced" and others:
+        verdict = "reproduced under conditions"
+    told = "; ".join(f"{word}: {', '.join(names)}" for word, names in by_word.items())
+    conditions = told if others and isinstance(words, Mapping) else ""
+    return Ruling(verdict, f"{len(decisive)} of {len(of_each)}", conditions)
 
 
 # ── What is kept ─────────────────────────────────────────────────────────────────────────────────
@@ -172,7 +224,7 @@ def report(
     slide: str,
     ours: str,
     rule: str,
-    verdict: str,
+    verdict: str | Ruling,
     caveat: str = "",
     timing: bool = False,
 ) -> None:
@@ -188,8 +240,8 @@ def report(
         The lecture's numbers, and those of this run.
     rule : str
         What outcome gives this verdict, and what outcome would have overturned it.
-    verdict : str
-        One of `VERDICTS`, computed from this run.
+    verdict : str or Ruling
+        One of `VERDICTS`, computed from this run; or what `judge_conditions` returned.
     caveat : str
         Where the claim does not hold, or is not exact.
     timing : bool
@@ -200,13 +252,17 @@ def report(
     ValueError
         If the verdict is another word.
     """
-    if verdict not in VERDICTS:
-        raise ValueError(f"the verdict must be one of {VERDICTS}, but is {verdict!r}")
-    told = {"slide": slide, "measured": ours, "rule": rule, "verdict": verdict, "caveat": caveat}
+    word, share, conditions = (verdict, "", "") if isinstance(verdict, str) else verdict
+    if word not in VERDICTS:
+        raise ValueError(f"the verdict must be one of {VERDICTS}, but is {word!r}")
+    told = {"slide": slide, "measured": ours, "rule": rule}
+    told["verdict"] = " ".join(filter(None, [word, share and f"({share})", conditions]))
+    told["caveat"] = caveat
     print(f"\nClaim {claim}: {statement}")
     for label, text in told.items():
         if text:
             print(textwrap.fill(f"{label:>9}  {text}", 100, subsequent_indent=" " * 11))
+    told |= {"verdict": word, "share": share, "conditions": conditions}
     record = {"claim": claim, "statement": statement, **told, "timing": timing}
     file = output_folder() / f"claim-{claim}.json"
     file.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ import tinygrad_edu as tg
 
 HERE = Path(__file__).parent
 GROUPS = ["batch", "momentum", "critical_points", "beyond"]  # in the order of the notes
-COLUMNS = ["claim", "statement", "slide", "measured", "verdict", "caveat"]
+COLUMNS = ["claim", "statement", "slide", "measured", "verdict", "share", "conditions", "caveat"]
 
 
 def fingerprint(script):
@@ -122,14 +122,15 @@ def count(claims):
     verdicts = collections.Counter(claim["verdict"] for claim in claims)
     definitions = verdicts.pop("definition", 0)
     told = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common())
-    return f"{verdicts.total()} claims measured: {told}. {definitions} definitions shown."
+    return f"{verdicts.total()} claims judged: {told}. {definitions} definitions shown."
 
 
 def show(claims):
     """Print the ledger."""
     for claim in claims:
-        print(f"\n{claim['claim']:>4}  {claim['verdict'].upper()}  {claim['statement']}")
-        for column in ("slide", "measured", "caveat"):
+        share = f" ({claim['share']})" if claim["share"] else ""
+        print(f"\n{claim['claim']:>4}  {claim['verdict'].upper()}{share}  {claim['statement']}")
+        for column in ("slide", "measured", "conditions", "caveat"):
             text = textwrap.fill(claim[column], 100, subsequent_indent=" " * 16)
             print(f"{column:>14}  {text}" if text else "", end="\n" if text else "")
     print(f"\n{count(claims)}")

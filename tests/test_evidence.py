@@ -66,20 +66,55 @@ def test_the_rule_of_the_verdict(low, high, verdict):
 
 
 @pytest.mark.parametrize(
-    ("holds", "verdict"),
+    ("words", "verdict", "share"),
     [
-        ([True, True], "reproduced"),
-        ([True, False], "reproduced under conditions"),
-        (np.array([False]), "contradicted"),
+        (["reproduced", "reproduced"], "reproduced", "2 of 2"),
+        (["reproduced", "not seen", "contradicted"], "reproduced under conditions", "1 of 3"),
+        (["not seen", "not seen"], "not seen", "2 of 2"),  # a null contradicts nothing
+        (["not seen", "contradicted"], "contradicted", "1 of 2"),
+        ([True, True], "reproduced", "2 of 2"),
+        ([True, False], "reproduced under conditions", "1 of 2"),
+        (np.array([False]), "contradicted", "1 of 1"),
     ],
 )
-def test_the_rule_of_several_conditions(holds, verdict):
-    assert evidence.judge_conditions(holds) == verdict
+def test_the_rule_of_several_conditions(words, verdict, share):
+    words = [word if isinstance(word, str) else bool(word) for word in words]
+    assert evidence.judge_conditions(words)[:2] == (verdict, share)
+    names = evidence.judge_conditions(
+        {f"case {i}": word for i, word in enumerate(words)}
+    ).conditions
+    assert all(f"case {i}" in names for i in range(len(words))) == (len(set(words)) > 1)
 
 
 def test_no_condition_is_no_verdict():
     with pytest.raises(ValueError, match="no condition"):
         evidence.judge_conditions([])
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        (["reproduced"] * 3, "reproduced"),
+        (["reproduced", "not seen"], "not seen"),
+        (["reproduced", "contradicted", "not seen"], "contradicted"),
+        ([], "not seen"),
+    ],
+)
+def test_a_claim_of_several_parts_needs_all_of_them(words, verdict):
+    assert evidence.judge_all(words) == verdict
+
+
+def test_a_report_names_the_conditions(folder, capsys):
+    ruling = evidence.judge_conditions({"early": "reproduced", "late": "not seen"})
+    evidence.report("7b", "More is more.", **GIVEN | {"verdict": ruling})
+    told = "reproduced under conditions (1 of 2) reproduced: early; not seen: late"
+    assert told in " ".join(capsys.readouterr().out.split())
+    record = json.loads((folder / "claim-7b.json").read_text(encoding="utf-8"))
+    assert record["verdict"] == "reproduced under conditions"
+    assert (record["share"], record["conditions"]) == (
+        "1 of 2",
+        "reproduced: early; not seen: late",
+    )
 
 
 def test_a_report_is_printed_and_kept(folder, capsys):

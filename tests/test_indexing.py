@@ -166,3 +166,13 @@ def test_a_mask_of_the_first_axes_takes_what_numpy_takes(shape):
     np.testing.assert_array_equal(y.numpy(), data[mask])
     (y * y).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), 2 * data * mask[..., None])
+
+
+@pytest.mark.parametrize(("index", "value"), [(False, np.ones(0)), (True, np.ones(1)), ((), 1.0)])
+def test_a_single_number_is_indexed_and_put_back(index, value):
+    x = tg.Tensor(3.0, requires_grad=True)
+    assert x[index].shape == np.shape(value)
+    x[index].sum().backward()
+    assert (x.grad.shape, x.grad.item()) == ((), np.sum(value))
+    put = tg.ops.scatter(tg.Tensor(value), index, ())
+    assert (put.shape, put.item()) == ((), np.sum(value))

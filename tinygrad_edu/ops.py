@@ -431,7 +431,8 @@ def scatter(x: Operand, index: Any, shape: tuple[int, ...], /) -> "Tensor":
 
 @op(lambda g, y, x, index, shape: g[index])
 def _scatter(x: Operand, index: tuple[Any, ...], shape: tuple[int, ...], /) -> Result:
-    y = np.zeros_like(x, shape=shape)
+    y = np.zeros_like(x, shape=shape or (1,))
+    y = y if shape else y.reshape(())  # CuPy takes shape=() for none at all
     if any(backend.is_array(part) and part.dtype.kind in "iu" for part in index):
         backend.module_of(y).add.at(y, index, x)  # an array of integers may name an element twice
     else:

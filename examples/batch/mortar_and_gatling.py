@@ -252,7 +252,13 @@ evidence.report(
     ours=f"loss after one epoch, mortar − gun: {early}, {early_best} at the best η of each; after "
     f"{EPOCHS} epochs {late}",
     rule="under conditions if the gun is ahead (the interval lies above 0) after one epoch and not "
-    f"after {EPOCHS}; reproduced if after both, contradicted if after neither",
-    verdict=evidence.judge_conditions(interval.low > 0 for interval in (early, late)),
+    f"after {EPOCHS}; reproduced if after both; if after neither, contradicted where the mortar is "
+    "ahead, else not seen",
+    verdict=evidence.judge_conditions(
+        {
+            "after one epoch": evidence.judge(early),
+            f"after {EPOCHS} epochs": evidence.judge(late),
+        }
+    ),
     caveat="ahead far from the best place; near it the gun keeps rattling, and its lead is gone",
 )

@@ -232,8 +232,8 @@ evidence.save("sharpness_valleys", draw_valleys)
 # %%
 for name, interval in intervals.items():
     print(f"log(large / small) of {name}: {interval}")
-holds = {name: evidence.judge(interval) == "reproduced" for name, interval in intervals.items()}
-at_equal_loss = holds[f"λmax, {names[0]}"] and holds[f"λmax, {names[2]}"]
+words = {name: evidence.judge(interval) for name, interval in intervals.items()}
+at_equal_loss = evidence.judge_all(words[f"λmax, {names[place]}"] for place in (0, 2))
 edge = np.mean(third[LARGE], axis=0)[1] * squares.lr / 2
 evidence.report(
     "16",
@@ -244,10 +244,9 @@ evidence.report(
     + "; ".join(f"{name} {np.exp(interval.mean):.2g}" for name, interval in intervals.items()),
     rule="each of four comparisons and two measures holds if the 95 % interval of log(large / "
     "small) is above 0; reproduced if all hold, under conditions if λmax at equal training loss "
-    "does, with either loss, and another does not; else contradicted",
-    verdict=evidence.judge_conditions(holds.values()) if at_equal_loss else "contradicted",
-    caveat=f"does not hold for: {'; '.join(name for name in holds if not holds[name]) or 'none'}. "
-    "Sharpness goes with the training loss, so unequal losses can reverse the order; full-batch "
-    f"descent cannot stay where λmax > 2/η (ours ends at {edge:.2f} of that bound); and it is not "
-    "invariant: see the example flat_and_sharp",
+    "does, with either loss, and another does not; otherwise the word of λmax at equal loss",
+    verdict=evidence.judge_conditions(words) if at_equal_loss == "reproduced" else at_equal_loss,
+    caveat="sharpness goes with the training loss, so unequal losses can reverse the order; "
+    f"full-batch descent cannot stay where λmax > 2/η (ours ends at {edge:.2f} of that bound); and "
+    "it is not invariant: see the example flat_and_sharp",
 )

@@ -118,20 +118,23 @@ evidence.save("top_eigenspace", draw)
 
 # %%
 half = [MOST] * len(SEEDS)
-words = [evidence.judge(evidence.paired_interval(share, half)) for share in of_batches.T]
-decided = [word == "reproduced" for word in words if word != "not seen"]
+words = {
+    f"epoch {epoch}": evidence.judge(evidence.paired_interval(share, half))
+    for epoch, share in zip(EPOCHS, of_batches.T)
+}
 end = evidence.paired_interval(of_batches[:, -1], [0.0] * len(SEEDS))
-first = next((epoch for epoch, word in zip(EPOCHS, words) if word == "reproduced"), None)
+first = next((name for name, word in words.items() if word == "reproduced"), "no epoch")
 evidence.report(
     "D2",
     "Most of a batch's gradient lies in the span of the Hessian's top ten eigenvectors.",
     slide="not in the lecture; Gur-Ari et al. 2018: most of it, soon after the start",
     ours=f"{of_batches[:, 0].mean():.2f} before training, {end.mean:.2f} ({end.low:.2f} to "
-    f"{end.high:.2f}) after 30 epochs, above one half from epoch {first} on; a random direction: "
+    f"{end.high:.2f}) after 30 epochs, above one half from {first} on; a random direction: "
     f"{10 / n:.3f}",
     rule="high at a time if the 95 % interval over 12 seeds is above one half; reproduced if high "
-    "at all times, under conditions if at some, contradicted if at none",
-    verdict=evidence.judge_conditions(decided) if decided else "not seen",
+    "at all times, under conditions if at some; if at none, contradicted where an interval is "
+    "below one half, else not seen",
+    verdict=evidence.judge_conditions(words),
     caveat="not before training, where no ten eigenvectors stand out. And the steepest directions "
     "are not those of learning: Song et al. (2024, arXiv:2405.16002) train as well without them",
 )

@@ -197,8 +197,12 @@ claimed = [("autoencoder", "small batches")] + [
 ]
 words = {key: evidence.judge(gain) for key, gain in gains.items()}
 failed = {words[key] for key in claimed} - {"reproduced"}
-helps = [word == "reproduced" for word in words.values()] + left_ridge[1:]
-verdict = min(failed) if failed else evidence.judge_conditions(helps)
+ridge = zip(("small batches", "momentum", "both"), left_ridge[1:])
+conditions = {f"{place}, {means}": word for (place, means), word in words.items()} | {
+    f"on the ridge, {means}": "reproduced" if left else "not seen" for means, left in ridge
+}
+verdict = min(failed) if failed else evidence.judge_conditions(conditions)
+helps = [word == "reproduced" for word in conditions.values()]
 saved = {key: f"{gain.mean:+.0f}" for key, gain in gains.items()}
 gd = np.mean([*map(len, departures["autoencoder", "small batches"][0])])
 rule = (

@@ -236,7 +236,11 @@ evidence.report(
     f"{len(decided)} points decided, {len(wrong)} of them wrongly; the others have a λ = 0",
     rule="reproduced if H decides all six points as the circle does; under conditions if it leaves "
     "some open; contradicted if it is wrong about one, or differs from the slide's numbers",
-    verdict=evidence.judge_conditions(decided.values()) if right else "contradicted",
+    verdict=evidence.judge_conditions(
+        {name: "reproduced" if sure else "not seen" for name, sure in decided.items()}
+    )
+    if right
+    else "contradicted",
     caveat="no eigenvalue may be zero. The slide's own minima, w₁w₂ = 1, have one; at such points "
     "higher derivatives decide",
 )

@@ -183,7 +183,9 @@ evidence.report(
     rule="reproduced if the forms agree to 1e-14 at constant η, and the first step after the drop "
     "within 1 %, too; under conditions if only one holds; contradicted if none, or if Nesterov's "
     "is not the look-ahead form to 1e-14",
-    verdict=evidence.judge_conditions([constant, after]) if looks_ahead else "contradicted",
+    verdict=evidence.judge_conditions({"constant η": constant, "after a drop of η": after})
+    if looks_ahead
+    else "contradicted",
     caveat="the condition is a constant η, or v scaled along with it. Distill and Dive into Deep "
     "Learning agree with PyTorch; CS231n and Sutskever et al. with the notes",
 )

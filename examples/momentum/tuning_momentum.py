@@ -222,7 +222,7 @@ evidence.save("tuning_momentum", draw_costs)
 
 # %%
 valleys = usual > 2 * table[10][1] and all(sgd > 2 * heavy for sgd, heavy, *_ in table.values())
-digits = {evidence.judge(interval) for interval in intervals.values()} == {"reproduced"}
+digits = evidence.judge_all(map(evidence.judge, intervals.values()))
 evidence.report(
     "26",
     "λ is a parameter that has to be tuned, like η.",
@@ -235,7 +235,9 @@ evidence.report(
     rule="reproduced if 95 % of the map follows the theory, the ravines take more than twice as "
     "long with λ = 0, or at κ = 10 with 0.9, as with the best λ, and on the digits λ = 0 and the "
     "largest λ are slower, both intervals above 0; under conditions if only some of these hold",
-    verdict=evidence.judge_conditions([agreement > 0.95, valleys, digits]),
+    verdict=evidence.judge_conditions(
+        {"the map": agreement > 0.95, "ravines": valleys, "digits": digits}
+    ),
     caveat="each λ with the best η of its own. On the digits any λ from 0.8 to 0.95 is near the "
     "best: roughly is enough there. No one knows κ of a network beforehand",
 )
