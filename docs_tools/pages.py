@@ -9,7 +9,6 @@ and the pages that nobody writes: the notes, the ledger, the speed, the referenc
 import ast
 import functools
 import hashlib
-import html
 import io
 import json
 import re
@@ -20,21 +19,17 @@ import zipfile
 import zlib
 
 import fences
+import ledger
+import prose
+import run_all
 import yaml
+from card import card
+from ledger import TITLES, badge, plain
 from precompute import playground, precompute, presets
 from vendor import ASSETS, MADE, ROOT, fetch, put, runtime
 
-sys.path.insert(0, str(ROOT / "examples"))
-import run_all
-
 DOCS = ROOT / "docs"
 LIVE = ("index.md", "fifteen_minutes.md", "source/")  # whose code readers can run on the page
-TITLES = {  # of the examples' folders
-    "batch": "Batches (批次)",
-    "momentum": "Momentum (动量)",
-    "critical_points": "Critical points (临界点)",
-    "beyond": "Beyond the notes",
-}
 MODULES = (  # in reading order
     *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
     *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
@@ -46,18 +41,6 @@ NUMPY_NAMES = {  # that signatures link
     "numpy.ndarray": "generated/numpy.ndarray.html",
     "numpy.random.Generator": "random/generator.html#numpy.random.Generator",
 }
-LEDGER = """\
----
-hide: [toc]
----
-
-# The ledger
-
-Every claim of the notes, with the number on the lecture's slide, the number that was measured here,
-and the verdict, by a rule that was fixed before. The number in front leads to the page that
-measured it, with its code, its rule and its figures. A letter marks what the notes leave out and a
-reader asks next. No row was left out because of what it says.
-"""
 
 
 def examples():
@@ -72,11 +55,6 @@ def fenced(language, text):
     return f"```{language}\n{text}\n```"
 
 
-def plain(text):
-    """Escape what Markdown would take for its own, in a table as well."""
-    return re.sub(r"([\\`*_{}\[\]$|])", r"\\\1", html.escape(text, quote=False))
-
-
 def pair(figure, alt, attributes=""):
     """Show the light and the dark version of a figure, each on its pages."""
     stem, _, kind = figure.rpartition(".")
@@ -87,13 +65,6 @@ def pair(figure, alt, attributes=""):
 
 
 # ── The notes, woven from the examples ───────────────────────────────────────────────────────────
-
-
-def badge(claim):
-    """Show a verdict as a colored word, and under how many conditions it holds."""
-    word, share = claim["verdict"], claim["share"]
-    told = f"{word} ({share})" if share else word
-    return f'<span class="verdict {word.replace(" ", "-")}">{told}</span>'
 
 
 def weave(script, folder, summary):
@@ -144,7 +115,7 @@ def alone(script):
 
 def notes(folders):
     """Weave all the examples, and lay out their cards."""
-    pages, index = {}, []
+    pages, index, claims = {}, [], run_all.read_claims(folders.values())
     for group in run_all.GROUPS:
         title, cards = TITLES[group], []
         for script, summary in examples().items():
@@ -158,7 +129,9 @@ def notes(folders):
                 pages[f"notes/{group}/{script.stem}/{file.name}"] = file.read_bytes()
             cards.append(card)
         cards = '<div class="grid cards" markdown>\n\n' + "\n\n".join(cards) + "\n\n</div>\n"
-        pages[f"notes/{group}/index.md"] = f"# {title}\n\n" + cards.replace(f"({group}/", "(")
+        pages[f"notes/{group}/index.md"] = (
+            f"# {title}\n\n{ledger.believe(group, claims)}\n\n" + cards.replace(f"({group}/", "(")
+        )
         index.append(f"## {title}\n\n{cards}")
     pages["notes/index.md"] = (
         "# The notes, concept by concept\n\nEvery page is a script: it says what the notes claim, "
@@ -166,28 +139,6 @@ def notes(folders):
         + "\n".join(index)
     )
     return pages
-
-
-def ledger(folders):
-    """Write all the verdicts into tables, each with a link to the page that measured it."""
-    page = {folder.name: script for script, folder in folders.items()}
-    claims = run_all.read_claims(folders.values())
-    parts = [LEDGER.strip(), run_all.count(claims)]
-    tables = {"Measured": [], "Definitions": []}
-    for claim in claims:
-        script = page[claim["example"]]
-        link = f"[{claim['claim']}](notes/{script.parent.name}/{script.stem}.md)"
-        row = [link, *(plain(claim[key]) for key in ("statement", "slide", "measured"))]
-        row += [
-            badge(claim),
-            plain(". ".join(filter(None, [claim["conditions"], claim["caveat"]]))),
-        ]
-        tables["Definitions" if claim["verdict"] == "definition" else "Measured"].append(row)
-    for title, rows in tables.items():
-        head = [["#", "claim", "the slide", "ours", "verdict", "caveat"], ["---"] * 6]
-        table = "".join(f"| {' | '.join(row)} |\n" for row in head + rows)
-        parts.append(f'## {title}\n\n<div class="ledger" markdown>\n\n{table}\n</div>')
-    return "\n\n".join(parts) + "\n"
 
 
 # ── The rest ─────────────────────────────────────────────────────────────────────────────────────
@@ -234,7 +185,9 @@ def reference():
         read = [c for c in chapters() if f'source="{name}.py' in (DOCS / c).read_text("utf-8")]
         links = ", ".join(f"[{title_of(chapter)}](../{chapter})" for chapter in read)
         told = f"Explained line by line: {links}.\n\n" if links else ""
-        pages[f"api/{name}.md"] = f"# {name}\n\n{told}::: tinygrad_edu.{name}\n"
+        first = json.dumps(ast.get_docstring(tree).splitlines()[0])
+        head = f"---\ndescription: {first}\n---\n\n# {name}"
+        pages[f"api/{name}.md"] = f"{head}\n\n{told}::: tinygrad_edu.{name}\n"
     head = "# Reference\n\nThe modules in reading order.\n\n| module | what it tells |\n|---|---|\n"
     return pages | {"api/index.md": head + rows}
 
@@ -341,12 +294,31 @@ def folder(name):
     groups = {group: [f"notes/{group}/index.md"] for group in TITLES}
     for script in examples():
         groups[script.parent.name].append(f"notes/{script.parent.name}/{script.stem}.md")
-    return ["notes/index.md", *({TITLES[group]: groups[group]} for group in groups)]
+    groups = [{TITLES[group]: pages} for group, pages in groups.items()]
+    return ["notes/index.md", "lecture.md", *groups, "ledger.md"]
+
+
+def addresses(config):
+    """Say where the package is, once it is there: the addresses stand in mkdocs.yml.
+
+    >>> addresses({"repo_url": None, "extra": {"index": None}})
+    ''
+    >>> addresses({"repo_url": "https://there", "extra": {"index": None}})
+    'It is at <https://there>.'
+    """
+    found = [address for address in (config["repo_url"], config["extra"]["index"]) if address]
+    return f"It is at {' and '.join(f'<{address}>' for address in found)}." if found else ""
+
+
+def settings():
+    """Read mkdocs.yml."""
+    return yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 
 
 def configuration(live):
     """Complete mkdocs.yml: the navigation, where a folder stands for its pages, and the paths."""
-    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    config = settings()
+    config["theme"]["custom_dir"] = str(ROOT / "docs_tools" / "theme")
     config["nav"] = [
         {title: folder(target) if str(target).endswith("/") else target}
         for entry in config["nav"]
@@ -388,12 +360,19 @@ def write():
     if failures:
         raise ValueError("\n".join(failures))
     pages = written(live)
-    pages |= notes(folders) | {"ledger.md": ledger(folders)} | speed() | reference()
+    pages["index.md"] = pages["index.md"].replace("{addresses}", addresses(settings()))
+    pages["lecture.md"] = ledger.fill(pages["lecture.md"], folders)
+    pages |= notes(folders) | {"ledger.md": ledger.ledger(folders)} | speed() | reference()
     for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         pages[name.lower()] = text.replace("](docs/", "](")  # on the site, they stand in docs/
     pages["assets/live/tinygrad_edu.zip"] = zipped()
-    links = presets(page for page in pages.values() if isinstance(page, str))
+    pages["assets/card.png"] = card()
+    texts = {name: page for name, page in pages.items() if name.endswith(".md")}
+    links = presets(texts.values())
+    for name, text in texts.items():
+        described = prose.link_players(prose.describe(text), name)
+        pages[name] = prose.mark_chinese(prose.size_images(described, name, pages))
     for surface in playground.SURFACES:
         pages[f"assets/playground/precomputed/{surface}.js"] = precompute(surface, links)
     for name, content in pages.items():

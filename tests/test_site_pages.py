@@ -1,5 +1,7 @@
 """What is filled into pages when the site is written."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 pytest.importorskip("vendor", reason="the docs are not part of this package")
 pages = pytest.importorskip("pages", reason="what builds the site is not there")
 
+ledger, prose = pages.ledger, pages.prose
+EXPECTED = json.loads((pages.ROOT / "examples" / "expected.json").read_text(encoding="utf-8"))
 SCRIPTS = sorted((Path(__file__).parent.parent / "examples").glob("*/*.py"))
 FOUND = ["tests/test_a.py::test_x[1]", "tests/test_a.py::test_x[2]", "tests/test_b.py::test_y"]
 
@@ -47,3 +51,61 @@ def test_a_downloaded_example_runs_anywhere(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "figures" / "claim-24.json").exists()
+
+
+# ── The ledger, and the lecture's page ───────────────────────────────────────────────────────────
+
+
+def test_what_to_believe_rests_on_the_expected_verdicts():
+    claims = [{"claim": claim, "verdict": verdict} for claim, verdict in EXPECTED.items()]
+    for group, (sentence, _) in ledger.BELIEFS.items():
+        assert ledger.believe(group, claims) == sentence
+    assert ledger.BELIEFS.keys() == ledger.TITLES.keys()
+
+
+def test_another_verdict_changes_what_to_believe():
+    claims = [{"claim": claim, "verdict": "reproduced"} for claim in EXPECTED]
+    with pytest.raises(ValueError, match="Where training ended here.* but claim 29"):
+        ledger.believe("critical_points", claims)
+
+
+def test_every_claim_of_the_notes_stands_on_the_lectures_page():
+    text = (pages.DOCS / "lecture.md").read_text(encoding="utf-8")
+    found = re.findall(r"\{claim (\w+)\}", text)
+    added = {"16b", "19b", "27b", "27c", "31b", "4c"}  # which the notes leave out
+    assert set(found) == {claim for claim in EXPECTED if claim[0] != "D"} - added
+    assert len(found) == len(set(found))
+
+
+def test_a_claim_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="there is no claim 99"):
+        ledger.fill("{claim 99}", {})
+
+
+# ── Every page ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_chinese_is_marked_in_prose_only():
+    front, image = "---\ndescription: 动量\n---\n\n", '![动量](动量.svg) <b title="动量">'
+    page = f"{front}# 动量\n\n{image}\n\n```\n动量\n```\n"
+    assert prose.mark_chinese(page).count('<span lang="zh">动量</span>') == 1
+
+
+def test_descriptions_end_with_a_sentence():
+    long = "One sentence is here. " + "And a second one has many words " * 9
+    assert 'description: "One sentence is here."' in prose.describe(f"# Title\n\n{long}")
+    assert prose.describe("---\ndescription: x\n---\n\nText") == "---\ndescription: x\n---\n\nText"
+
+
+def test_links_to_settings_are_relative_to_the_built_page():
+    link = "[go](../../playground.md?present#surface=ball&lr=1)"
+    expected = '<a href="../../../playground/?present#surface=ball&amp;lr=1">go</a>'
+    assert prose.link_players(link, "notes/momentum/rolling_ball.md") == expected
+    assert 'href="playground/?' in prose.link_players(link, "index.md")
+
+
+def test_every_paper_with_a_number_is_on_the_page_of_papers():
+    text = (pages.DOCS / "papers.md").read_text(encoding="utf-8")
+    for file in [*SCRIPTS, *pages.fences.PACKAGE.glob("*.py"), *pages.DOCS.glob("source/*.md")]:
+        for number in re.findall(r"arXiv:(\d+\.\d+)", file.read_text(encoding="utf-8")):
+            assert f"[arXiv:{number}](https://arxiv.org/abs/{number})" in text, file.name
