@@ -19,16 +19,17 @@ Start with dL/dL = 1. The node `add` passes 1 to p and 1 to x. The node `multipl
 is 2x + 1. The rest of this file does just this, with checks: *record; go back; multiply along each
 path by the chain rule; add where paths meet.*
 
-And to any order? A gradient is itself computed by operations. If the VJPs receive Tensors instead
-of arrays, those operations are recorded too, and the gradient can be differentiated again.
+And to any order? A gradient is itself computed by operations. If the VJPs receive Tensors (arrays
+whose operations are recorded) instead of plain arrays, the gradient can be differentiated again.
 
-(Why the name? Write the arrays as vectors. Then the derivative of the result with respect to an
-operand is a matrix, the Jacobian J, and the VJP gives gᵀJ without ever building J.)
+(Why "vector–Jacobian product"? Write the arrays as vectors. Then the derivative of the result with
+respect to an operand is a matrix, the Jacobian J, and the VJP gives gᵀJ without ever building J.)
 
 First comes the graph (`Operation`, `Node`, `Variable`, `op`), then the backward pass (`grad`,
 `backward`). The operations and their VJPs are in `ops.py`. `refusals.py` checks arguments, and
-raises the errors; `entry.py` converts inputs to arrays (its last argument begins the error
-message); `recording.py` has `no_grad` and `recorded`, which turn recording off and on again.
+raises the errors; `entry.py` converts inputs to arrays (the last argument of each of its functions
+is how the error message begins); `recording.py` has `no_grad` and `recorded`, which turn recording
+off and on again; `backend.explain` adds to an error what an operation was given.
 """
 
 import contextlib
@@ -43,7 +44,7 @@ from numpy import ndarray
 
 from tinygrad_edu import backend, entry, refusals
 
-# ARRAYS and PLAIN are types: of arrays, and of numbers. REAL and FLOATING are codes of dtypes.
+# ARRAYS: the types of arrays. PLAIN: those of numbers. REAL and FLOATING: codes of dtypes.
 from tinygrad_edu.entry import ARRAYS, FLOATING, PLAIN, REAL
 from tinygrad_edu.recording import paused, recorded, recording
 
@@ -86,14 +87,14 @@ class Variable:
 
     `Tensor`, in `tensor.py`, is its subclass with operators such as `+`, which call the operations,
     with methods, and with checks on assignment. Every Variable that you meet is a Tensor. They hash
-    by identity, so they can be dictionary keys. (A Tensor's == compares elements: look one up in a
-    set or a dictionary, never in a list.)
+    by identity, so they can be dictionary keys. (`x in a_list` would ask a Tensor's ==, which
+    compares elements. Look Tensors up in sets and dictionaries, where identity decides.)
 
     Attributes
     ----------
     array : array
         The value, `Tensor.data`. Never modify it in place: the graph still needs it, and cannot
-        notice. You may assign a new array; the backward pass of an older result is then refused.
+        notice. You may assign a new array; what was computed from the old one is then refused.
     requires_grad : bool
         Whether operations on this Variable are recorded.
     gradient : Variable or None
@@ -118,8 +119,8 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
     """Decorate a function of arrays: make it differentiable, given a VJP for each operand.
 
     The function then takes Tensors as well: given only arrays, it returns an array; given a Tensor,
-    it returns a Tensor, recorded if an operand requires a gradient. (For editors the return type is
-    Tensor.) Pass Tensors positionally. Lists are converted to arrays.
+    it returns a Tensor, recorded if an operand requires a gradient. (The annotation says Tensor,
+    for type checkers.) Pass Tensors positionally. Lists are converted to arrays.
 
     A VJP is called as `vjp(g, y, ...)`: with the gradient g with respect to the result y, with y,
     and with the arguments of the call. An argument that the call omits is omitted here as well, so
@@ -134,11 +135,11 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
     *vjps : callable or None
         One for each leading positional argument; None treats it as a constant. Further arguments
         are constants, too, and a Tensor that requires a gradient is refused there. With no VJPs at
-        all the function is piecewise constant, and its result is not recorded. (Integers and
-        booleans never are.)
+        all the function is piecewise constant, and its result is not recorded. (Integer and boolean
+        results never are.)
     linear : bool
         The function is linear in all its operands together, as add is and multiply is not. So its
-        VJPs need neither y nor the operands, and are called without them: `vjp(g, ...)`.
+        VJPs need neither y nor the operands, and get only g and the constants behind them.
 
     Raises
     ------
@@ -208,7 +209,7 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
             result.gradient = None
             result.requires_grad = False
             result.node = None
-            # The last condition is a faster `recording()`: outside `no_grad`, `paused` is empty.
+            # The last condition is `recording()`, but saves the call where no `no_grad` is active.
             if parents and value.dtype.char in FLOATING and (not paused.get() or recording()):
                 result.requires_grad = True
                 result.node = node = Node()
@@ -239,7 +240,7 @@ def unwrap(value: Any) -> Any:
 
 
 def as_operand(value: Any, name: str) -> Any:
-    """Convert what is not a Variable to an array or a number; errors name the operation.
+    """Return a Variable as it is, and all else as an array or a number; errors name the operation.
 
     >>> as_operand([1, 2], "multiply")
     array([1, 2])
@@ -314,7 +315,7 @@ def grad(
     >>> tg.grad(g.sum(), x)  # 6x
     (Tensor([ 6., 12.], dtype=float64),)
     """
-    # From here on all three are lists, as long as they belong to each other.
+    # From here on all three are lists, and grad_outputs is as long as outputs.
     outputs = refusals.check_variables(Variable, outputs, "outputs")
     inputs = refusals.check_variables(Variable, inputs, "inputs")
     grad_outputs = refusals.match_length(grad_outputs, len(outputs))
@@ -334,7 +335,7 @@ def grad(
     return tuple([g if g is None or isinstance(g, Variable) else wrap(kind, g) for g in results])
 
 
-_adding = threading.RLock()  # threads may share a leaf (and a signal handler runs in one of them)
+_adding = threading.RLock()  # threads may share a leaf; R: a signal handler may call backward, too
 
 
 def backward(output: Variable, gradient: Any = None) -> None:
@@ -343,7 +344,7 @@ def backward(output: Variable, gradient: Any = None) -> None:
     See `Tensor.backward` for parameters and errors.
     """
     start = _initial_gradient(output, gradient).array
-    # It may become a leaf's grad, so copy what the caller owns.
+    # A leaf may receive it unchanged, as its grad, so copy what the caller owns.
     gradients: dict[Variable, Any] = {output: start if gradient is None else start.copy()}
     _backpropagate(gradients, inputs=None, create_graph=False)
     # Only leaves are left in `gradients`: the backward pass removes every other one.
@@ -356,7 +357,7 @@ def backward(output: Variable, gradient: Any = None) -> None:
                 # A view, or another leaf's array (add passes one g to both): a leaf owns its grad.
                 total = total.copy()
             totals[id(total)] = leaf, total
-        for leaf, total in totals.values():  # when every total is made: an error changes no leaf
+        for leaf, total in totals.values():  # only now, so that an error changes no leaf
             leaf.gradient = wrap(type(leaf), total)
 
 
@@ -379,7 +380,7 @@ def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bo
         if variable.array is not node.values[0]:
             refusals.refuse_changed_value(node, 0)
         arguments = (variable, *node.operands) if create_graph else node.values
-        if node.operation.linear:  # without y and the operands: n VJPs of a join would each get n
+        if node.operation.linear:  # else each of concatenate's n VJPs would get all n operands
             arguments = arguments[1 + len(node.operation.vjps) :]
         for index, operand in enumerate(node.operands, 1):  # values[0] is y
             if not isinstance(operand, Variable):
@@ -425,7 +426,7 @@ def _computed_from(inputs: Iterable[Variable], order: Iterable[Variable]) -> set
 def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> Any:
     """Apply the VJP of an operand; the result has that operand's shape and dtype.
 
-    With `create_graph` these are Tensors, and what makes them fit, `sum` and `astype`, is recorded.
+    With `create_graph`, g is a Tensor, and `sum` and `astype`, which make it fit, are recorded.
     """
     value, vjp = node.values[index], node.operation.vjps[index - 1]
     try:
@@ -445,11 +446,11 @@ def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> A
 def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
     # Broadcasting uses one number in many places. Each use is a path, so sum their gradients.
     given = contribution.shape
-    if contribution.dtype.char == "e":
-        contribution = contribution.astype("float32")  # in float16, 2048 + 1 = 2048
+    if contribution.dtype.char == "e":  # float16, in which 2048 + 1 = 2048
+        contribution = contribution.astype("float32")
     if len(given) > len(shape):
         contribution = contribution.sum(axis=tuple(range(len(given) - len(shape))))
-    if contribution.shape != shape and len(given) >= len(shape):  # with fewer axes it is refused
+    if contribution.shape != shape and len(given) >= len(shape):  # with fewer it is refused below
         stretched = [axis for axis, length in enumerate(shape) if length == 1]
         contribution = contribution.sum(axis=tuple(stretched), keepdims=True)
     if contribution.shape != shape:
