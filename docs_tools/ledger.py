@@ -80,8 +80,8 @@ def plain(text):
 def badge(claim):
     """Show a verdict as a colored word, and under how many conditions it holds."""
     word, share = claim["verdict"], claim["share"]
-    told = f"{word} ({share})" if share else word
-    return f'<span class="verdict {word.replace(" ", "-")}">{told}</span>'
+    badge = f'<span class="verdict {word.replace(" ", "-")}">{word}</span>'
+    return f"{badge} ({share})" if share else badge
 
 
 def believe(group, claims):

@@ -95,9 +95,9 @@ def judge_all(words: Iterable[str]) -> str:
     ('not seen', 'contradicted')
     """
     found = set(words)
-    if "contradicted" in found or found == {"reproduced"}:
-        return "contradicted" if "contradicted" in found else "reproduced"
-    return "not seen"
+    if "contradicted" in found:
+        return "contradicted"
+    return "reproduced" if found == {"reproduced"} else "not seen"
 
 
 class Ruling(NamedTuple):
@@ -108,7 +108,9 @@ class Ruling(NamedTuple):
     conditions: str
 
 
-def judge_conditions(words: Mapping[str, str | bool] | Iterable[str | bool]) -> Ruling:
+def judge_conditions(
+    words: Mapping[str, str | bool] | Iterable[str | bool], leading: Sequence[str] = ()
+) -> Ruling:
     """Give the verdict on a claim that was judged under each of several conditions.
 
     If it was reproduced somewhere, it is reproduced under these conditions. If it was not, a
@@ -119,6 +121,9 @@ def judge_conditions(words: Mapping[str, str | bool] | Iterable[str | bool]) -> 
     words : mapping or iterable
         The verdict under each condition, by name if there are not too many; or, where nothing
         plays but arithmetic, whether it holds.
+    leading : sequence of str
+        Names of conditions that the claim is about. Unless it was reproduced under all of them,
+        they decide alone.
 
     Raises
     ------
@@ -140,6 +145,8 @@ def judge_conditions(words: Mapping[str, str | bool] | Iterable[str | bool]) -> 
     }
     if not of_each:
         raise ValueError("no condition was tried")
+    if leading and (word := judge_all(of_each[name] for name in leading)) != "reproduced":
+        return Ruling(word, "", "")
     by_word = {
         word: [str(name) for name, own in of_each.items() if own == word]
         for word in ("reproduced", "contradicted", "not seen")

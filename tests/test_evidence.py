@@ -104,6 +104,15 @@ def test_a_claim_of_several_parts_needs_all_of_them(words, verdict):
     assert evidence.judge_all(words) == verdict
 
 
+def test_the_conditions_that_a_claim_is_about_decide_first():
+    words = {"slide": "reproduced", "other": "not seen"}
+    assert (
+        evidence.judge_conditions(words, leading=["slide"]).verdict == "reproduced under conditions"
+    )
+    assert evidence.judge_conditions(words, leading=["other"]) == ("not seen", "", "")
+    assert evidence.judge_conditions(words, leading=["slide", "other"]).verdict == "not seen"
+
+
 def test_a_report_names_the_conditions(folder, capsys):
     ruling = evidence.judge_conditions({"early": "reproduced", "late": "not seen"})
     evidence.report("7b", "More is more.", **GIVEN | {"verdict": ruling})

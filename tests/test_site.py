@@ -13,6 +13,7 @@ import pytest
 from chromium import NEEDED, SITE, require
 
 require(NEEDED)
+evidence = pytest.importorskip("evidence", reason="the examples are not part of this package")
 
 PAGES = sorted(page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html"))
 BROKEN = """() => [
@@ -42,6 +43,10 @@ def test_the_ledger_is_filtered_and_every_claim_has_an_anchor(tab, address):
     tab.goto(f"{address}ledger/#claim-31")
     row = tab.locator("tr", has=tab.locator("#claim-31"))
     assert row.evaluate("it => it.getBoundingClientRect().top < innerHeight")
+    buttons = [it.inner_text() for it in tab.locator(".filters button").all()]
+    words = {button.partition(" (")[0] for button in buttons}
+    assert words <= {"all", *evidence.VERDICTS}
+    assert len(words) == len(buttons)  # one for each word
     tab.get_by_role("button", name=re.compile("contradicted")).click()
     shown = [row.inner_text() for row in tab.locator(".ledger tbody tr:visible").all()]
     assert shown

@@ -137,6 +137,12 @@ def test_what_is_wrong_with_a_formula_is_said():
     assert "VJP 1 of broken" in caught.value.__notes__[0]
 
 
+def test_lists_are_aligned_as_arrays_are():
+    pair = Stacked(np.array([1.0, 10.0]))  # two numbers
+    for both in (pair * [1.0, 2.0], np.where(True, pair, [3.0, 4.0]) * [1.0, 2.0]):
+        assert both.array.tolist() == [[1, 2], [10, 20]]
+
+
 def test_what_would_mix_the_arrays_is_refused():
     pair = Stacked(device(np.ones((2, 3))))
     for call in (lambda: bool(pair), lambda: np.asarray(pair), lambda: np.cumsum(pair)):

@@ -174,7 +174,7 @@ class HessianOperator:
                 slopes.append(slope)
                 starts.append(wrap(Tensor, part))
         if not slopes:
-            return 0 * v.astype(self.dtype)
+            return np.zeros_like(v, self.dtype)
         return self._flat(grad(slopes, self.params, starts, allow_unused=True))
 
     def _flat(self, tensors: Sequence[Tensor | None]) -> Array:
@@ -233,9 +233,7 @@ def hessian(f: Loss, params: Iterable[Tensor]) -> Array:
             "ends of its spectrum"
         ) from error
     for start in range(0, n, TOGETHER):
-        rows = np.arange(start, min(start + TOGETHER, n))
-        units = np.zeros((n, len(rows)), H.dtype, like=H.gradient)
-        units[rows, rows - start] = 1
+        units = np.eye(n, min(TOGETHER, n - start), -start, H.dtype)
         matrix[start : start + TOGETHER] = (H @ units).T
     for row in range(n):  # and not matrix + matrix.T, which takes the memory twice
         after = matrix[row, row:]

@@ -32,24 +32,29 @@ def _step(theta: Array, g: Array, minus_lr: float) -> Array:
     return moved
 
 
+def _inertia(m: Array, g: Array, lr: float, momentum: float) -> Array:
+    # λm − ηg
+    step = momentum * m
+    step -= lr * g
+    return step
+
+
 @backend.fused
 def _step_with_momentum(
-    theta: Array, g: Array, m: Array, lr: float, momentum: float
+    theta: Array, m: Array, g: Array, lr: float, momentum: float
 ) -> tuple[Array, Array]:
     # m ← λm − ηg,  θ ← θ + m
-    m = momentum * m
-    m -= lr * g
+    m = _inertia(m, g, lr, momentum)
     return theta + m, m
 
 
 @backend.fused
 def _step_with_nesterov(
-    theta: Array, g: Array, m: Array, lr: float, momentum: float
+    theta: Array, m: Array, g: Array, lr: float, momentum: float
 ) -> tuple[Array, Array]:
     # m ← λm − ηg,  θ ← θ + λm − ηg
-    m = momentum * m
-    m -= lr * g
-    return theta + (momentum * m - lr * g), m
+    m = _inertia(m, g, lr, momentum)
+    return theta + _inertia(m, g, lr, momentum), m
 
 
 class SGD:
@@ -234,7 +239,7 @@ class Momentum(SGD):
                     "make it anew there"
                 )
             step = _step_with_nesterov if self.nesterov else _step_with_momentum
-            data, m = step(param.array, g, m, self.lr, self.momentum)
+            data, m = step(param.array, m, g, self.lr, self.momentum)
             moved.append((place, param, _array(m), _array(data)))
         for place, param, m, data in moved:
             self.m[place] = m

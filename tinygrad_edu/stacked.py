@@ -67,7 +67,6 @@ class Stacked(NDArrayOperatorsMixin):
         raise TypeError("a Stacked is no single array")
 
     def _with_axes(self, ndim: int) -> Array:
-        # Broadcasting fills up axes in front, but behind the hidden one.
         return self.array.reshape(len(self.array), *(1,) * (ndim - self.ndim), *self.shape)
 
     # ── Arithmetic ───────────────────────────────────────────────────────────────────────────────
@@ -81,8 +80,7 @@ class Stacked(NDArrayOperatorsMixin):
             return NotImplemented
         if ufunc is np.matmul:
             return _matmul(*inputs)
-        ndim = max(np.ndim(x) if not isinstance(x, Stacked) else x.ndim for x in inputs)
-        return Stacked(ufunc(*[_aligned(x, ndim) for x in inputs]))
+        return Stacked(ufunc(*_aligned(*inputs)))
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, arguments: Any, options: Any
@@ -121,8 +119,10 @@ class Stacked(NDArrayOperatorsMixin):
         _last(self.array)[_of_each(index)] = _last(x.array)
 
 
-def _aligned(x: Any, ndim: int) -> Any:
-    return x._with_axes(ndim) if isinstance(x, Stacked) else x
+def _aligned(*arrays: Any) -> list[Any]:
+    # Broadcasting aligns the last axes: so all get as many behind the hidden one.
+    ndim = max(x.ndim if isinstance(x, Stacked) else np.ndim(x) for x in arrays)
+    return [x._with_axes(ndim) if isinstance(x, Stacked) else x for x in arrays]
 
 
 # An index is for the first axes, so here the hidden axis goes behind them. `...` stands for all the
@@ -142,19 +142,17 @@ def _matmul(a: Any, b: Any) -> Stacked:
     # A vector on the left is a row, and on the right a column; so they get the other axis first.
     row, column = a.ndim == 1, b.ndim == 1
     a, b = a[None] if row else a, b[:, None] if column else b
-    ndim = max(a.ndim, b.ndim)
-    y = np.matmul(_aligned(a, ndim), _aligned(b, ndim))
-    return Stacked(y[..., 0] if column else y).reshape(
-        *y.shape[1:-2], *() if row else y.shape[-2:-1], *() if column else y.shape[-1:]
-    )
+    y = np.matmul(*_aligned(a, b))
+    y = y[..., 0] if column else y
+    axis = -1 if column else -2  # of the row
+    return Stacked(y.squeeze(axis) if row else y)
 
 
 # ── NumPy's functions ────────────────────────────────────────────────────────────────────────────
 
 
 def _where(condition: Any, a: Any, b: Any) -> Stacked:
-    ndim = max(x.ndim for x in (condition, a, b) if hasattr(x, "ndim"))
-    return Stacked(np.where(*[_aligned(x, ndim) for x in (condition, a, b)]))
+    return Stacked(np.where(*_aligned(condition, a, b)))
 
 
 def _broadcast_to(x: Stacked, shape: tuple[int, ...]) -> Stacked:

@@ -195,9 +195,7 @@ evidence.report(
     rule="a control holds if the 95 % paired intervals of both gaps, training and test, are above "
     "0; reproduced if all four hold, under conditions if equal epochs, the slide's own control, "
     "does and another does not; otherwise the word of equal epochs",
-    verdict=evidence.judge_conditions(words)
-    if words["equal epochs"] == "reproduced"
-    else words["equal epochs"],
+    verdict=evidence.judge_conditions(words, leading=["equal epochs"]),
     caveat="equal epochs give a large batch fewer updates, equal updates give it more samples, and "
     "linear scaling ends where η is too large to be stable",
 )

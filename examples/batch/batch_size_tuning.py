@@ -146,9 +146,7 @@ evidence.report(
     "above 0). Reproduced with a trade for both methods and a larger gain by Momentum with the "
     "large batch; under conditions if something else than SGD's trade fails; otherwise the word of "
     "SGD's trade",
-    verdict=evidence.judge_conditions(words)
-    if words["a trade, SGD"] == "reproduced"
-    else words["a trade, SGD"],
+    verdict=evidence.judge_conditions(words, leading=["a trade, SGD"]),
     caveat="which size is fastest by the clock depends on the machine; rates are tuned to a "
     "factor of two",
 )

@@ -149,7 +149,7 @@ def draw_gaps():
     axes.axhline(len(KESKAR) - 0.5, color="gray", linewidth=0.5, alpha=0.5)
     axes.set_yticks(range(len(KESKAR) + len(gaps)), [*KESKAR, *map(", ".join, gaps)])
     axes.invert_yaxis()
-    axes.set(xlabel="small batch − large batch, points of accuracy (dots: test, rings: training)")
+    axes.set(xlabel="lead of the small batch, points (dots: test, rings: training)")
     return figure
 
 

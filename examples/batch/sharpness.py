@@ -233,7 +233,7 @@ evidence.save("sharpness_valleys", draw_valleys)
 for name, interval in intervals.items():
     print(f"log(large / small) of {name}: {interval}")
 words = {name: evidence.judge(interval) for name, interval in intervals.items()}
-at_equal_loss = evidence.judge_all(words[f"λmax, {names[place]}"] for place in (0, 2))
+at_equal_loss = [f"λmax, {names[place]}" for place in (0, 2)]
 edge = np.mean(third[LARGE], axis=0)[1] * squares.lr / 2
 evidence.report(
     "16",
@@ -245,7 +245,7 @@ evidence.report(
     rule="each of four comparisons and two measures holds if the 95 % interval of log(large / "
     "small) is above 0; reproduced if all hold, under conditions if λmax at equal training loss "
     "does, with either loss, and another does not; otherwise the word of λmax at equal loss",
-    verdict=evidence.judge_conditions(words) if at_equal_loss == "reproduced" else at_equal_loss,
+    verdict=evidence.judge_conditions(words, leading=at_equal_loss),
     caveat="sharpness goes with the training loss, so unequal losses can reverse the order; "
     f"full-batch descent cannot stay where λmax > 2/η (ours ends at {edge:.2f} of that bound); and "
     "it is not invariant: see the example flat_and_sharp",
