@@ -159,10 +159,11 @@ class HessianOperator:
         products = np.empty(V.shape, self.dtype, like=self.gradient)
         for start in range(0, V.shape[1], TOGETHER):
             block = slice(start, start + TOGETHER)
+            vectors = V[:, block].T.copy()  # each in one piece, as BLAS wants them
             try:
-                products[:, block] = self._product(Stacked(V[:, block].T)).array.T
+                products[:, block] = self._product(Stacked(vectors)).array.T
             except Exception:  # a formula that takes no Stacked, or is wrong: then that shows here
-                for column, v in enumerate(V[:, block].T, start):
+                for column, v in enumerate(vectors, start):
                     products[:, column] = self._product(v)
         return products
 
