@@ -25,7 +25,7 @@ from tinygrad_edu.notation import equation, formula, host, name_all, show
 
 LIGHT = ("#dceafb", "#fde6cf", "#def2e3", "#f1e2f4")  # one for each result, then again
 DARK = ("#1d3a5f", "#5c3a14", "#1f4a2c", "#4a2a52")
-WIDTH, COLUMN, LINE, GAP = 164, 180, 17, 40  # of a box, to the next one, of text, below a box
+WIDTH, COLUMN, LINE, GAP = 172, 186, 17, 40  # of a box, to the next one, of text, below a box
 MARGIN = 12
 FAR = 20  # rows: a longer edge runs behind the boxes
 LARGE, PERIOD = 24, 40  # nodes of a graph whose repeated parts are folded, and of such a part
@@ -298,7 +298,9 @@ def _verdict(result: Variable, totals: Mapping[Variable, Any], called: Mapping[A
     leaves = [leaf for leaf in totals if leaf.node is None and leaf in called][:3]
     said = ""
     for leaf, right in zip(leaves, core.grad(result, leaves)):
-        slope = f"d{escape(called[result])}/d{escape(called[leaf])} = {show(right)}"
+        value = show(right)
+        slope = f"d{escape(called[result])}/d{escape(called[leaf])}"
+        slope += f", of shape {value}" if value[0] == "(" else f" = {value}"
         if np.allclose(host(totals[leaf]), host(right.array)):
             said += f" <strong>{slope}</strong>, as <code>tg.grad</code> computes it."
         else:
@@ -418,7 +420,7 @@ def _picture(
             lines += _states(
                 states, f'x="{x:g}" y="{y:g}"', "passed after" if side > 0 else "passed"
             )
-            room = max((8 * len(text) for _, text in states), default=0)
+            room = max((9 * len(text) for _, text in states), default=0)
             left, right = min(left, x - room), max(right, x + room)
     for box in above:
         x, y = place[box]
