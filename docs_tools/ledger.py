@@ -131,7 +131,7 @@ def fill(text, folders):
     claims = {claim["claim"]: claim for claim in run_all.read_claims(folders.values())}
     titles = {}
     for folder in folders.values():
-        cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
+        cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))["cells"]
         titles[folder.name] = cells[0]["text"].partition("\n")[0].removeprefix("# ")
 
     def put(match):

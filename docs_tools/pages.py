@@ -69,7 +69,7 @@ def pair(figure, alt, attributes=""):
 
 def weave(script, folder, summary):
     """Make a page from a script and what its cells printed and drew; return it with its card."""
-    cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
+    cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))["cells"]
     title, _, lead = cells[0]["text"].partition("\n")
     title, heading = title.removeprefix("# "), title.removeprefix("# ")
     claims = run_all.read_claims([folder])
@@ -99,17 +99,21 @@ def weave(script, folder, summary):
 
 
 def alone(script):
-    """Return a script that runs wherever it is downloaded to: evidence.py is part of it."""
-    shared = (run_all.HERE / "evidence.py").read_text(encoding="utf-8")
-    code = (
-        "import types\n\n# What the examples share: examples/evidence.py.\n"
-        f"evidence = types.ModuleType('evidence')\nexec(r'''{shared}''', vars(evidence))\n"
-    )
-    text = script.read_text(encoding="utf-8")
-    before = r"^sys\.path\.append\(.*\nimport evidence\n"
+    """Return a script that runs wherever it is downloaded to: what the examples share is in it."""
+    text, code = script.read_text(encoding="utf-8"), "import types\n"
+    for name in ("rules", "evidence"):
+        shared = (run_all.HERE / f"{name}.py").read_text(encoding="utf-8")
+        if "'''" in shared:
+            raise ValueError(f"{name}.py cannot be put into {script}")
+        code += (
+            f"\n# What the examples share: examples/{name}.py.\n"
+            f"{name} = sys.modules[{name!r}] = types.ModuleType({name!r})\n"
+            f"exec(r'''{shared}''', vars({name}))\n"
+        )
+    before = r"^sys\.path\.append\(.*\nimport evidence\n(import rules\n)?"
     text, count = re.subn(before, lambda _: code, text, flags=re.MULTILINE)
-    if count != 1 or "'''" in shared:
-        raise ValueError(f"evidence.py cannot be put into {script}")
+    if count != 1:
+        raise ValueError(f"{script} does not import evidence as the others do")
     return text
 
 

@@ -26,8 +26,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # A curve by construction, with a wide dip at −3 and a narrow one at 2, eight times as narrow. We
@@ -138,7 +139,7 @@ networks = [trained(seed) for seed in tqdm(range(12), desc="networks")]
 sharper = [rescaled(model, 10.0) for model in networks]
 before, after = ([steepest(model)[0] for model in models] for models in (networks, sharper))
 change = max(difference(model, other) for model, other in zip(networks, sharper))
-growth = evidence.paired_interval(np.log10(after), np.log10(before))
+growth = rules.paired_interval(np.log10(after), np.log10(before))
 accuracies = {
     name: tg.evaluate(m[0], test_set).accuracy
     for name, m in (("as trained", networks), ("rewritten", sharper))
@@ -202,7 +203,7 @@ evidence.report(
     verdict="definition" if rises["flat"] > 0 and ratio >= 10 else "contradicted",
     caveat="a drawing made runnable: that new data shift the loss is its assumption, not a finding",
 )
-same, higher = change < 1e-12, evidence.judge(growth) == "reproduced" and growth.low > 1
+same, higher = change < 1e-12, rules.judge(growth) == "reproduced" and growth.low > 1
 evidence.report(
     "16b",
     "Sharpness is not invariant: one function can be flat or sharp (added; Dinh et al. 2017).",

@@ -23,8 +23,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # ## Twenty points on a line, nearly
@@ -180,11 +181,11 @@ for name, size in GUNS.items():
     courses[name] = np.array([course(seed, size, RATES[USUAL], EPOCHS) for seed in SETS])
 
 mortar, gatling = GUNS
-by_update = evidence.paired_interval(falls[mortar][:, USUAL], falls[gatling][:, USUAL])
-at_best = evidence.paired_interval(falls[mortar].max(axis=1), falls[gatling].max(axis=1))
-early = evidence.paired_interval(courses[mortar][:, 1], courses[gatling][:, 20])
-early_best = evidence.paired_interval(ends[mortar].min(axis=1), ends[gatling].min(axis=1))
-late = evidence.paired_interval(courses[mortar][:, -1], courses[gatling][:, -1])
+by_update = rules.paired_interval(falls[mortar][:, USUAL], falls[gatling][:, USUAL])
+at_best = rules.paired_interval(falls[mortar].max(axis=1), falls[gatling].max(axis=1))
+early = rules.paired_interval(courses[mortar][:, 1], courses[gatling][:, 20])
+early_best = rules.paired_interval(ends[mortar].min(axis=1), ends[gatling].min(axis=1))
+late = rules.paired_interval(courses[mortar][:, -1], courses[gatling][:, -1])
 
 # %% [markdown]
 # With the same small η the mortar's hit is hardly better than the mean shot of the gun: the
@@ -242,7 +243,7 @@ evidence.report(
     f"{falls[mortar][:, USUAL].mean():.2f}; {at_best} at the best η of each",
     rule="reproduced if the 95 % interval at equal η lies above 0; not seen if it includes 0; "
     "contradicted if it lies below, or if the mortar's own update raises the loss somewhere",
-    verdict=evidence.judge(by_update) if falls[mortar][:, USUAL].min() > 0 else "contradicted",
+    verdict=rules.judge(by_update) if falls[mortar][:, USUAL].min() > 0 else "contradicted",
     caveat="by little, unless η is large: the scatter of the gradients counts by η² only",
 )
 evidence.report(
@@ -254,10 +255,10 @@ evidence.report(
     rule="under conditions if the gun is ahead (the interval lies above 0) after one epoch and not "
     f"after {EPOCHS}; reproduced if after both; if after neither, contradicted where the mortar is "
     "ahead, else not seen",
-    verdict=evidence.judge_conditions(
+    verdict=rules.judge_conditions(
         {
-            "after one epoch": evidence.judge(early),
-            f"after {EPOCHS} epochs": evidence.judge(late),
+            "after one epoch": rules.judge(early),
+            f"after {EPOCHS} epochs": rules.judge(late),
         }
     ),
     caveat="ahead far from the best place; near it the gun keeps rattling, and its lead is gone",

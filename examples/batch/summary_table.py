@@ -29,8 +29,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 train_set, test_set = tg.datasets.digits()
 N, SMALL = len(train_set), 8
@@ -178,7 +179,7 @@ for seed in tqdm(range(12), desc="seeds"):
 train, test = (
     [np.array(accuracies[size])[:, place] for size in (SMALL, LARGE)] for place in (0, 1)
 )
-optimization, generalization = evidence.paired_interval(*train), evidence.paired_interval(*test)
+optimization, generalization = rules.paired_interval(*train), rules.paired_interval(*test)
 
 # %% [markdown]
 # ## The table
@@ -198,8 +199,8 @@ ROWS = {  # what the notes say, the unit, and whether it holds, by a number or b
         "",
         small[3] > large[3] and worst < 0.15,
     ),
-    "optimization: training accuracy": ("better", "worse", "%", evidence.judge(optimization)),
-    "generalization: test accuracy": ("better", "worse", "%", evidence.judge(generalization)),
+    "optimization: training accuracy": ("better", "worse", "%", rules.judge(optimization)),
+    "generalization: test accuracy": ("better", "worse", "%", rules.judge(generalization)),
 }
 HOLDS = (True, "reproduced")
 
@@ -240,7 +241,7 @@ evidence.report(
     rule="reproduced if all rows hold (times; noise within 15 % of the formula; accuracies by a "
     "95 % interval over paired seeds), under conditions if some do; if none does, contradicted "
     "where a number or an interval says the opposite, else not seen",
-    verdict=evidence.judge_conditions({names[what]: row[3] for what, row in ROWS.items()}),
+    verdict=rules.judge_conditions({names[what]: row[3] for what, row in ROWS.items()}),
     caveat="the last two rows are at equal epochs: the small batch made 180 times as many updates. "
     "See the page on batch size and accuracy for equal updates",
     timing=True,

@@ -25,8 +25,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 parser = argparse.ArgumentParser(description="Time an update, as a function of the batch size.")
 parser.add_argument("--full", action="store_true", help="the images of Fashion-MNIST, not random")
@@ -211,8 +212,8 @@ evidence.save("update_time", draw_times)
 # %%
 times = {size: np.sum(rounds[size], axis=1) for size in SIZES}
 epochs = {size: len(tg.DataLoader(train_set, size)) * times[size] for size in SIZES}
-longer = evidence.paired_interval(times[1000], 2 * times[10])
-slower = evidence.paired_interval(epochs[1], epochs[1000])
+longer = rules.paired_interval(times[1000], 2 * times[10])
+slower = rules.paired_interval(epochs[1], epochs[1000])
 fastest = min(SIZES, key=lambda size: np.median(epochs[size]))
 flatness = {
     name: seconds[sizes_here == 1000][0] / seconds[sizes_here == 10][0]
@@ -227,7 +228,7 @@ evidence.report(
     f"{1e3 * np.median(times[1000]):.2g} ms for 1000, {1e3 * np.median(times[N]):.0f} ms for {N}",
     rule="reproduced if the 95 % interval of t(1000) − 2 t(10), over paired rounds, lies above 0; "
     "contradicted if below; not seen if it includes 0",
-    verdict=evidence.judge(longer),
+    verdict=rules.judge(longer),
     caveat=f"but hardly longer up to B ≈ {a / b:.0f}: even one thread has calls to make once",
     timing=True,
 )
@@ -241,7 +242,7 @@ evidence.report(
     + ", ".join(f"{a / b:.0f} ({name})" for name, (a, b, _error) in fits.items()),
     rule="about the same is a factor below 2 on a GPU whose times are at hand: reproduced if on "
     "all, under conditions if on some, contradicted if on none; without one, not measured",
-    verdict=evidence.judge_conditions({name: flatness[name] < 2 for name in gpus})
+    verdict=rules.judge_conditions({name: flatness[name] < 2 for name in gpus})
     if gpus
     else "not measured",
     caveat="true up to B ≈ a/b, which depends on the machine, the network and the loading"
@@ -256,7 +257,7 @@ evidence.report(
     f"{np.median(epochs[1000]):.2g} for 1000, {np.median(epochs[N]):.2g} for {N}",
     rule="reproduced if the 95 % interval of epoch(1) − epoch(1000), over paired rounds, lies "
     "above 0; contradicted if below; not seen if it includes 0",
-    verdict=evidence.judge(slower),
+    verdict=rules.judge(slower),
     caveat=f"fastest here at B = {fastest}: beyond, the calls no longer count, and arrays that do "
     "not fit into the processor's cache make it slower again",
     timing=True,

@@ -191,7 +191,7 @@ print(f"model, {SHARE} samples a rank: at 1024 ranks {kept:.0%} of the time is c
 # %%
 from matplotlib import pyplot as plt
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
 
 

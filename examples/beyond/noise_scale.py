@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # The rule, fixed before these seeds were run: the scale grows if, over 12 seeds, the 95 % interval
@@ -136,7 +137,7 @@ evidence.save("noise_scale", draw)
 # ## Verdict
 
 # %%
-growth = evidence.paired_interval(np.log2(scales[:, -1]), np.log2(scales[:, 0]))
+growth = rules.paired_interval(np.log2(scales[:, -1]), np.log2(scales[:, 0]))
 ratios = np.concatenate([measured[e] * SIZES / predicted[e] for e in predicted])
 fits = bool((np.abs(ratios - 1) < 0.3).all())
 evidence.report(
@@ -148,7 +149,7 @@ evidence.report(
     f"{2**growth.high:.1f}, {growth.pairs} seeds)",
     rule="reproduced if the interval of after/before lies above 1, and if single batches' noise is "
     "tr Σ/B within 30 % at all sizes; contradicted if it lies below 1; otherwise not seen",
-    verdict=evidence.judge(growth) if fits else "not seen",
+    verdict=rules.judge(growth) if fits else "not seen",
     caveat=f"tr Σ itself goes from {np.median(noise[:, 0]):.1f} over "
     f"{np.median(noise, axis=0).max():.1f} to {np.median(noise[:, -1]):.1f}: the scale grows since "
     "‖g‖² falls. At a critical point of the whole loss it is infinite",

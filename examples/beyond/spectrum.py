@@ -28,8 +28,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # The rules, fixed before these seeds were run, for each of 12:
@@ -149,7 +150,7 @@ evidence.report(
     f"most {max(found['estimate']):.3f} (the untrained by {min(found['untrained']):.3f} or more)",
     rule="reproduced if the estimate is right and bulk and outliers are there for each of 12 "
     "seeds; under conditions if for some; contradicted if for none",
-    verdict=evidence.judge_conditions(holds),
+    verdict=rules.judge_conditions(holds),
     caveat="a smoothed spectrum: how many eigenvalues are exactly zero it cannot tell, nor whether "
     "the lowest is negative. For that take classify_critical_point",
 )

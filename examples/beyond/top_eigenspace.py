@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # Ten classes, so the top ten eigenvectors, found from products with the Hessian alone. They belong
@@ -119,10 +120,10 @@ evidence.save("top_eigenspace", draw)
 # %%
 half = [MOST] * len(SEEDS)
 words = {
-    f"epoch {epoch}": evidence.judge(evidence.paired_interval(share, half))
+    f"epoch {epoch}": rules.judge(rules.paired_interval(share, half))
     for epoch, share in zip(EPOCHS, of_batches.T)
 }
-end = evidence.paired_interval(of_batches[:, -1], [0.0] * len(SEEDS))
+end = rules.paired_interval(of_batches[:, -1], [0.0] * len(SEEDS))
 first = next((name for name, word in words.items() if word == "reproduced"), "no epoch")
 evidence.report(
     "D2",
@@ -134,7 +135,7 @@ evidence.report(
     rule="high at a time if the 95 % interval over 12 seeds is above one half; reproduced if high "
     "at all times, under conditions if at some; if at none, contradicted where an interval is "
     "below one half, else not seen",
-    verdict=evidence.judge_conditions(words),
+    verdict=rules.judge_conditions(words),
     caveat="not before training, where no ten eigenvectors stand out. And the steepest directions "
     "are not those of learning: Song et al. (2024, arXiv:2405.16002) train as well without them",
 )

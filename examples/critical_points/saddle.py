@@ -21,8 +21,9 @@ from matplotlib import pyplot as plt
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # ## Six critical points
@@ -236,7 +237,7 @@ evidence.report(
     f"{len(decided)} points decided, {len(wrong)} of them wrongly; the others have a λ = 0",
     rule="reproduced if H decides all six points as the circle does; under conditions if it leaves "
     "some open; contradicted if it is wrong about one, or differs from the slide's numbers",
-    verdict=evidence.judge_conditions(
+    verdict=rules.judge_conditions(
         {name: "reproduced" if sure else "not seen" for name, sure in decided.items()}
     )
     if right

@@ -20,8 +20,9 @@ from matplotlib import pyplot as plt
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # PyTorch's form in three lines; the notes' is the library's own:
@@ -83,7 +84,7 @@ lengths = {form: np.linalg.norm(np.diff(found, axis=1), axis=2) for form, found 
 apart = np.linalg.norm(np.subtract(paths[notes], paths[pytorch]), axis=2)
 apart /= np.linalg.norm(paths[notes], axis=2)
 ratios = lengths[notes] / lengths[pytorch]
-first = evidence.paired_interval(np.log(lengths[notes][:, DROP]), np.log(lengths[pytorch][:, DROP]))
+first = rules.paired_interval(np.log(lengths[notes][:, DROP]), np.log(lengths[pytorch][:, DROP]))
 factor = np.exp(first.mean)
 print(f"Up to the drop the weights differ by {apart[:, : DROP + 1].max():.0e} of their size.")
 print(f"The first step after it is {factor:.1f} times as long in the notes' form; log {first}")
@@ -183,7 +184,7 @@ evidence.report(
     rule="reproduced if the forms agree to 1e-14 at constant η, and the first step after the drop "
     "within 1 %, too; under conditions if only one holds; contradicted if none, or if Nesterov's "
     "is not the look-ahead form to 1e-14",
-    verdict=evidence.judge_conditions({"constant η": constant, "after a drop of η": after})
+    verdict=rules.judge_conditions({"constant η": constant, "after a drop of η": after})
     if looks_ahead
     else "contradicted",
     caveat="the condition is a constant η, or v scaled along with it. Distill and Dive into Deep "

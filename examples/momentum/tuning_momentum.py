@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # ## A map of all balls in all bowls
@@ -185,7 +186,7 @@ runs = {
     for cell in tqdm({winner, *rivals.values()}, desc="12 fresh seeds")
 }
 intervals = {
-    name: evidence.paired_interval(np.log(runs[cell]), np.log(runs[winner]))
+    name: rules.paired_interval(np.log(runs[cell]), np.log(runs[winner]))
     for name, cell in rivals.items()
 }
 for name, cell in rivals.items():
@@ -222,7 +223,7 @@ evidence.save("tuning_momentum", draw_costs)
 
 # %%
 valleys = usual > 2 * table[10][1] and all(sgd > 2 * heavy for sgd, heavy, *_ in table.values())
-digits = evidence.judge_all(map(evidence.judge, intervals.values()))
+digits = rules.judge_all(map(rules.judge, intervals.values()))
 evidence.report(
     "26",
     "λ is a parameter that has to be tuned, like η.",
@@ -235,7 +236,7 @@ evidence.report(
     rule="reproduced if 95 % of the map follows the theory, the ravines take more than twice as "
     "long with λ = 0, or at κ = 10 with 0.9, as with the best λ, and on the digits λ = 0 and the "
     "largest λ are slower, both intervals above 0; under conditions if only some of these hold",
-    verdict=evidence.judge_conditions(
+    verdict=rules.judge_conditions(
         {"the map": agreement > 0.95, "ravines": valleys, "digits": digits}
     ),
     caveat="each λ with the best η of its own. On the digits any λ from 0.8 to 0.95 is near the "

@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
 
 # %% [markdown]
