@@ -47,6 +47,37 @@ def block(tag, *parts, **attributes):
     return f"<{tag}{names} markdown>\n\n" + "\n\n".join(filter(None, parts)) + f"\n\n</{tag}>"
 
 
+def require(script, folder, cells):
+    """Refuse a script that lacks what its page needs, and name the place."""
+    lines = {cell["name"]: cell["line"] for cell in cells}
+    last = cells[-1]["line"]
+    if "why" not in lines:
+        complain(script, last, "no cell `# %% why [markdown]` says why it came out so")
+    if not (folder / "bet.json").exists():
+        complain(script, last, "no cell `# %% bet` lets the reader guess: evidence.bet(…)")
+    if "verdict" not in lines:
+        complain(script, last, "no cell `# %% verdict` has evidence.report(…)")
+    figures = {
+        file.stem.removeprefix("figure-"): run_all.read_record(file)
+        for file in sorted(folder.glob("figure-*.json"))
+    }
+    drawn = {name.rpartition(".")[0]: it["line"] for it in cells for name in it["figures"]}
+    for name, record in figures.items():
+        for text in ("caption", "alt"):
+            if not record[text]:
+                complain(script, drawn[name], f"the figure {name} has no {text}")
+    leading = [name for name, record in figures.items() if record["lead"]]
+    if len(leading) != 1:
+        complain(script, last, f"one figure leads, evidence.save(…, lead=True), not {leading}")
+    if figures[leading[0]]["file"].endswith(".gif"):
+        complain(script, drawn[leading[0]], "the leading figure stands still: it is an SVG")
+    for claim in run_all.read_claims([folder]):
+        if not claim["headline"]:
+            complain(script, lines["verdict"], f"claim {claim['claim']} has no headline")
+    if script.stem not in run_all.read_strips():
+        complain(script, 1, "no robustness strip: python examples/run_all.py --robust")
+
+
 # ── The parts of a page ──────────────────────────────────────────────────────────────────────────
 
 
@@ -190,6 +221,7 @@ def page(script, folder, chapters=""):
     """Make the page of a script; `chapters` links the source that it uses."""
     record = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
     first, *cells = record["cells"]
+    require(script, folder, cells)
     claims = run_all.read_claims([folder])
     named = {cell["name"]: cell for cell in cells if cell["name"] in ("play", "why")}
     title, _, lead = first["text"].strip().partition("\n")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,12 +81,73 @@ def test_a_download_runs_anywhere(kind, result, tmp_path):
 def test_a_page_shows_the_claim_the_bet_the_figure_the_verdict_and_then_the_code(result):
     page = pages.weave.page(*result)
     order = ['class="said"', 'class="bet"', 'id="outcome"', "<figure", 'class="found', "## Why"]
-    order += ["## How it was measured", "```python", "</details>"]
+    order += ["## How it was measured", "```python"]
     places = [page.index(part) for part in order]
     assert places == sorted(places)
     assert "另一种解读方式" in page
     assert page.count("evidence.bet(") == 0  # its answer would be told beside the question
     assert page.count("Claim 24:") == 0  # the cards tell it
+
+
+def without(name):
+    return lambda folder, cells: [cell for cell in cells if cell["name"] != name]
+
+
+def remove(name):
+    def change(folder, cells):
+        (folder / name).unlink()
+        return cells
+
+    return change
+
+
+def rewrite(name, change):
+    """Change a record of the script's."""
+
+    def rewritten(folder, cells):
+        record = json.loads((folder / name).read_text(encoding="utf-8"))
+        change(record)
+        (folder / name).write_text(json.dumps(record), encoding="utf-8")
+        return cells
+
+    return rewritten
+
+
+def untold(key):
+    return lambda record: record["texts"].update({key: ""})
+
+
+def lead(wanted):
+    return lambda record: record.update(lead=wanted)
+
+
+FIGURE, CLAIM = "figure-weighted_sum.json", "claim-24.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("why"), r"weighted_sum\.py:\d+: no cell `# %% why"),
+        (without("verdict"), r"weighted_sum\.py:\d+: no cell `# %% verdict"),
+        (remove("bet.json"), r"weighted_sum\.py:\d+: no cell `# %% bet"),
+        (
+            rewrite(FIGURE, untold("caption")),
+            r"py:\d+: .*weighted_sum has no caption",
+        ),
+        (rewrite(FIGURE, untold("alt")), r"weighted_sum\.py:\d+: .*weighted_sum has no alt"),
+        (rewrite(FIGURE, lead(False)), r"weighted_sum\.py:\d+: one figure leads"),
+        (rewrite(CLAIM, untold("headline")), r"weighted_sum\.py:\d+: claim 24 has no headline"),
+    ],
+)
+def test_a_script_that_lacks_what_its_page_needs_is_named_with_its_line(
+    change, message, result, tmp_path
+):
+    script, folder = result
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    cells = json.loads((copy / "cells.json").read_text(encoding="utf-8"))["cells"]
+    pages.weave.require(script, copy, cells)
+    with pytest.raises(ValueError, match=message):
+        pages.weave.require(script, copy, change(copy, cells))
 
 
 def test_numbers_of_a_page_have_true_minus_signs():
