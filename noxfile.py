@@ -53,7 +53,7 @@ def types(session: nox.Session) -> None:
     """Check the types, with the newest NumPy for each Python, and those of programs like users'."""
     session.install("-e", ".[lint,test]")
     session.run("mypy")
-    session.run("mypy", "examples/evidence.py")
+    session.run("mypy", "examples/evidence.py", "examples/rules.py")
     session.run("pytest", "-q", "tests/test_users.py")
 
 

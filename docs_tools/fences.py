@@ -1,7 +1,7 @@
 """The code fences of the pages: excerpts of the real source, drawings, and running them all.
 
     ```python source="core.py:grad"     the source of a function, class, method or assignment
-    ```python source="examples/evidence.py:judge"               the same, outside the package
+    ```python source="examples/rules.py:judge"               the same, outside the package
     ```python source="core.py:grad" from="for " to="return" docstring="no"     some of its lines
     ```python draw alt="x·x + x"        run as code; its last expression, an SVG or the figure of
                                         a backward pass, is shown below

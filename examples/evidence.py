@@ -1,21 +1,27 @@
-"""Judge a claim by measurements, and keep the figure and the verdict: what the examples share.
+"""Keep what a script found: its settings, its figures, its bet and its verdicts.
 
 import evidence  # beside the folders of the examples
+
+A text that is kept stands apart from its numbers, so that a page, a card and a translation can be
+made from one record.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
+from rules import TUNING, VERDICTS, Ruling
 
 try:
     import matplotlib as mpl
-    import scipy.stats
     from matplotlib import pyplot as plt
     from matplotlib.animation import Animation
 except ImportError as error:
@@ -24,145 +30,18 @@ except ImportError as error:
         'python -m pip install "tinygrad_edu[examples]"'
     ) from error
 
-VERDICTS = (
-    "definition",  # nothing to measure: shown exactly
-    "reproduced",
-    "reproduced under conditions",
-    "not seen",  # the interval includes 0
-    "contradicted",
-    "wording",  # true once said precisely
-    "not measured",  # what it takes was not at hand
-)
-
-
-# ── Where chance plays ───────────────────────────────────────────────────────────────────────────
-
-
-class Interval(NamedTuple):
-    """The mean of paired differences, and the 95 % interval that the true mean lies in."""
-
-    mean: float
-    low: float
-    high: float
-    pairs: int
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.3g} [{self.low:+.3g}, {self.high:+.3g}] over {self.pairs} pairs"
-
-
-def paired_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
-    """Compare two treatments of the same seeds: the mean of first − second, and how sure it is.
-
-    Student (1908): mean ± t·s/√n, where s is the standard deviation of the n differences. With the
-    same weights and the same data on both sides of each pair, much of the chance cancels.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two pairs, the lengths differ, or a difference is not finite.
-
-    Examples
-    --------
-    >>> print(paired_interval([3.0, 4.0, 6.0], [2.0, 2.0, 3.0]))
-    +2 [-0.484, +4.48] over 3 pairs
-    """
-    one, other = np.asarray(first, float), np.asarray(second, float)
-    if one.ndim != 1 or one.shape != other.shape or len(one) < 2:
-        raise ValueError(f"pairs are needed, two at least, not {one.shape} and {other.shape}")
-    differences = one - other
-    if not np.isfinite(differences).all():
-        raise ValueError("a difference is not finite: did a run diverge? Say what that counts as")
-    n, mean = len(differences), float(differences.mean())
-    margin = float(scipy.stats.t.ppf(0.975, n - 1) * differences.std(ddof=1) / n**0.5)
-    return Interval(mean, mean - margin, mean + margin, n)
-
-
-def judge(interval: Interval) -> str:
-    """Give the verdict on the claim that the mean is positive.
-
-    >>> judge(Interval(2.0, 1.0, 3.0, 12)), judge(Interval(1.0, -1.0, 3.0, 12))
-    ('reproduced', 'not seen')
-    """
-    if interval.low > 0:
-        return "reproduced"
-    return "contradicted" if interval.high < 0 else "not seen"
-
-
-def judge_all(words: Iterable[str]) -> str:
-    """Give the verdict on a claim of several parts, each with a verdict: all must be reproduced.
-
-    >>> judge_all(["reproduced", "not seen"]), judge_all(["contradicted", "not seen"])
-    ('not seen', 'contradicted')
-    """
-    found = set(words)
-    if "contradicted" in found:
-        return "contradicted"
-    return "reproduced" if found == {"reproduced"} else "not seen"
-
-
-class Ruling(NamedTuple):
-    """The verdict from several conditions, under how many of them, and under which."""
-
-    verdict: str
-    share: str
-    conditions: str
-
-
-def judge_conditions(
-    words: Mapping[str, str | bool] | Iterable[str | bool], leading: Sequence[str] = ()
-) -> Ruling:
-    """Give the verdict on a claim that was judged under each of several conditions.
-
-    If it was reproduced somewhere, it is reproduced under these conditions. If it was not, a
-    condition that contradicts it decides. And what was not seen anywhere is not contradicted.
-
-    Parameters
-    ----------
-    words : mapping or iterable
-        The verdict under each condition, by name if there are not too many; or, where nothing
-        plays but arithmetic, whether it holds.
-    leading : sequence of str
-        Names of conditions that the claim is about. Unless it was reproduced under all of them,
-        they decide alone.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-
-    Examples
-    --------
-    >>> judge_conditions({"early": "reproduced", "late": "not seen"})
-    Ruling(verdict='reproduced under conditions', share='1 of 2',
-           conditions='reproduced: early; not seen: late')
-    >>> judge_conditions(["not seen", "not seen"]).verdict
-    'not seen'
-    """
-    named = words if isinstance(words, Mapping) else dict(enumerate(words))
-    of_each = {
-        name: word if isinstance(word, str) else ("reproduced" if word else "contradicted")
-        for name, word in named.items()
-    }
-    if not of_each:
-        raise ValueError("no condition was tried")
-    if leading and (word := judge_all(of_each[name] for name in leading)) != "reproduced":
-        return Ruling(word, "", "")
-    by_word = {
-        word: [str(name) for name, own in of_each.items() if own == word]
-        for word in ("reproduced", "contradicted", "not seen")
-        if word in of_each.values()
-    }
-    (verdict, decisive), *others = by_word.items()
-    if verdict == "reproduced" and others:
-        verdict = "reproduced under conditions"
-    told = "; ".join(f"{word}: {', '.join(names)}" for word, names in by_word.items())
-    conditions = told if others and isinstance(words, Mapping) else ""
-    return Ruling(verdict, f"{len(decisive)} of {len(of_each)}", conditions)
-
-
-# ── What is kept ─────────────────────────────────────────────────────────────────────────────────
-
-FOLDER = Path("figures")  # for figures and verdicts
+FOLDER = Path("figures")  # for all that is kept
+SETTINGS = {  # that a script can be run again with
+    "seed": "the first of the seeds that judge",
+    "width": "units of a hidden layer",
+    "split": "which digits train, which choose and which judge: 0 is the package's own split",
+    "lr": "the learning rate; where rates are tuned, the lowest of the grid",
+    "start": "the first weights, in multiples of the usual ones",
+    "batch": "the batch size",
+    "momentum": "how much of the last step is kept",
+}
+HEADLINE = 60  # characters, so that it fits on a card
+NARROW = 4  # inches: the leading figure on phones
 
 STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
@@ -172,6 +51,8 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.markersize": 4,
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial", "sans-serif"],
+    "svg.fonttype": "none",  # text stays text: it can be searched, read out and translated
     "svg.hashsalt": "tinygrad_edu",  # so that the same figure is the same file
 }
 # Okabe and Ito's colors, which color-blind readers can tell apart; brighter ones on dark pages.
@@ -191,7 +72,74 @@ def output_folder() -> Path:
     return FOLDER
 
 
-def save(name: str, draw: Callable[[], Any]) -> None:
+def apart(text: str) -> tuple[str, list[str]]:
+    """Take the numbers out of a text.
+
+    >>> apart("B = 4 leads by +2.1 points")
+    ('B = {0} leads by {1} points', ['4', '+2.1'])
+    >>> "B = {0} leads by {1} points".format("4", "+2.1")
+    'B = 4 leads by +2.1 points'
+    """
+    numbers: list[str] = []
+
+    def put(match: re.Match[str]) -> str:
+        if match[0] in "{}":
+            return 2 * match[0]
+        numbers.append(match[0])
+        return f"{{{len(numbers) - 1}}}"
+
+    number = r"(?<![\w.])[-+−]?(?:\d[\d,]*)?\.?\d+(?:e[-+]?\d+)?%?(?![\w])|[{}]"
+    return re.sub(number, put, text), numbers
+
+
+def keep(name: str, texts: dict[str, str], **record: Any) -> None:
+    """Write a record beside the figures, with its texts apart from their numbers."""
+    parts = {key: apart(text) for key, text in texts.items()}
+    record["texts"] = {key: template for key, (template, _) in parts.items()}
+    record["numbers"] = {key: numbers for key, (_, numbers) in parts.items() if numbers}
+    text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+    (output_folder() / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def settings(**choices: Sequence[Any]) -> SimpleNamespace:
+    """Choose the settings of a script: the first of each, or what the command line says.
+
+    The others are its robustness strip: `run_all.py --robust` runs the script again with each of
+    them, one at a time.
+
+    Parameters
+    ----------
+    seed, width, split, lr, start, batch, momentum : sequence of numbers
+        Those of `SETTINGS` that the script has.
+
+    Raises
+    ------
+    SystemExit
+        If a setting has another name or another type, or if the seeds that choose would judge.
+
+    Examples
+    --------
+    >>> sys.argv = ["script.py", "--width", "32"]
+    >>> settings(seed=[200, 300], width=[64, 32, 128])
+    namespace(seed=200, width=32)
+    """
+    parser = argparse.ArgumentParser()
+    for name, meaning in SETTINGS.items():
+        kind = type(choices[name][0]) if name in choices else str
+        parser.add_argument(f"--{name}", type=kind, help=meaning)
+    given = vars(parser.parse_args([] if "ipykernel" in sys.modules else sys.argv[1:]))
+    chosen = {
+        name: values[0] if given[name] is None else given[name] for name, values in choices.items()
+    }
+    if chosen.get("seed", TUNING[-1] + 1) in range(TUNING[0] - 11, TUNING[-1] + 1):
+        parser.error(f"seeds {TUNING[0]} to {TUNING[-1]} choose the settings, and cannot judge")
+    keep("settings", {}, chosen=chosen, choices=choices)
+    return SimpleNamespace(**chosen)
+
+
+def save(
+    name: str, draw: Callable[[], Any], *, caption: str = "", alt: str = "", lead: bool = False
+) -> None:
     """Draw a figure twice, for light pages and for dark ones, and save both.
 
     Parameters
@@ -200,6 +148,12 @@ def save(name: str, draw: Callable[[], Any]) -> None:
         Of the files: `name.svg` and `name-dark.svg`, or `.gif` for an animation.
     draw : callable
         Makes a Matplotlib figure or animation, in the colors C0 … C5 and the default ink.
+    caption : str
+        What a reader should look at.
+    alt : str
+        What the figure shows, for those who cannot see it.
+    lead : bool
+        Whether it is the script's main figure. It is also saved for phones, as `name-narrow.svg`.
     """
     for suffix, (ink, paper, colors) in THEMES.items():
         inks: list[Any] = [
@@ -219,9 +173,56 @@ def save(name: str, draw: Callable[[], Any]) -> None:
                 else:
                     file = output_folder() / f"{name}{suffix}.svg"
                     drawing.savefig(file, metadata={"Date": None})
+                    if lead:
+                        drawing.set_size_inches(NARROW, drawing.get_size_inches()[1])
+                        narrow = output_folder() / f"{name}-narrow{suffix}.svg"
+                        drawing.savefig(narrow, metadata={"Date": None})
             finally:
                 plt.close("all")
+    keep(f"figure-{name}", {"caption": caption, "alt": alt}, file=f"{name}{file.suffix}", lead=lead)
     print(f"Drawn: {output_folder() / name}{file.suffix}")
+
+
+def bet(
+    question: str,
+    *,
+    answer: float | str,
+    told: str,
+    options: Sequence[str] = (),
+    slider: tuple[float, float, float] | None = None,
+    symbol: str = "",
+    unit: str = "",
+) -> None:
+    """Keep what a reader guesses before the figure is shown; the answer comes from this run.
+
+    Parameters
+    ----------
+    question : str
+        It can be answered without the figure.
+    answer : float or str
+        The number, or one of the options.
+    told : str
+        What the reader is told then, in a sentence.
+    options : sequence of str
+        To choose from.
+    slider : tuple of three numbers
+        Or else the lowest number, the highest, and the step.
+    symbol, unit : str
+        Stand before the number and after it, as in "λ = 0.9" and "12 %".
+
+    Raises
+    ------
+    ValueError
+        If nobody could guess the answer.
+    """
+    if bool(options) == bool(slider):
+        raise ValueError("a bet has options to choose from, or a slider for a number")
+    if answer not in options if slider is None else not slider[0] <= answer <= slider[1]:  # type: ignore[operator]
+        raise ValueError(f"nobody could guess {answer!r} from {slider or options}")
+    texts = {"question": question, "told": told, "symbol": symbol, "unit": unit}
+    texts |= {f"option {place}": option for place, option in enumerate(options)}
+    right = options.index(str(answer)) if options else answer
+    keep("bet", texts, answer=right, slider=slider)
 
 
 def report(
@@ -232,6 +233,8 @@ def report(
     ours: str,
     rule: str,
     verdict: str | Ruling,
+    headline: str = "",
+    quote: str = "",
     caveat: str = "",
     timing: bool = False,
 ) -> None:
@@ -244,11 +247,15 @@ def report(
     statement : str
         What the notes say, in a sentence.
     slide, ours : str
-        The lecture's numbers, and those of this run.
+        The lecture's numbers, and those of this run in detail.
     rule : str
         What outcome gives this verdict, and what outcome would have overturned it.
     verdict : str or Ruling
-        One of `VERDICTS`, computed from this run; or what `judge_conditions` returned.
+        One of `rules.VERDICTS`, computed from this run; or what `rules.judge_conditions` returned.
+    headline : str
+        What was found, in at most 60 characters.
+    quote : str
+        The notes' own sentence, in Chinese; empty where the notes are silent.
     caveat : str
         Where the claim does not hold, or is not exact.
     timing : bool
@@ -257,19 +264,26 @@ def report(
     Raises
     ------
     ValueError
-        If the verdict is another word.
+        If the verdict is another word, or the headline is too long.
     """
     word, share, conditions = (verdict, "", "") if isinstance(verdict, str) else verdict
     if word not in VERDICTS:
         raise ValueError(f"the verdict must be one of {VERDICTS}, but is {word!r}")
-    told = {"slide": slide, "measured": ours, "rule": rule}
-    told["verdict"] = " ".join(filter(None, [word, share and f"({share})", conditions]))
-    told["caveat"] = caveat
+    if len(headline) > HEADLINE:
+        raise ValueError(f"a headline has at most {HEADLINE} characters, not {len(headline)}")
+    texts = {"headline": headline, "slide": slide, "measured": ours, "rule": rule}
+    told = " ".join(filter(None, [word, share and f"({share})", conditions]))
     print(f"\nClaim {claim}: {statement}")
-    for label, text in told.items():
+    for label, text in (texts | {"verdict": told, "caveat": caveat}).items():
         if text:
             print(textwrap.fill(f"{label:>9}  {text}", 100, subsequent_indent=" " * 11))
-    told |= {"verdict": word, "share": share, "conditions": conditions}
-    record = {"claim": claim, "statement": statement, **told, "timing": timing}
-    file = output_folder() / f"claim-{claim}.json"
-    file.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    texts |= {"statement": statement, "conditions": conditions, "caveat": caveat}
+    keep(
+        f"claim-{claim}",
+        texts,
+        claim=claim,
+        quote=quote,
+        verdict=word,
+        share=share,
+        timing=timing,
+    )

@@ -19,6 +19,7 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_playground.py": "computes for a browser, where there is only NumPy",
     "test_pages.py": "runs pages that show NumPy's arrays",
     "test_evidence.py": "judges numbers on the host",
+    "test_rules.py": "judges numbers on the host",
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[saddle": "draws on the host",
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[rolling": "takes minutes there",
     "test_examples.py::test_a_planted_bug_overturns_the_verdict[flat_and": "takes minutes there",

@@ -1,13 +1,12 @@
-"""Verdicts come from paired differences, by one rule, and bad input is no verdict."""
+"""What is kept: texts apart from their numbers, figures, bets, settings and verdicts."""
 
 import json
 
-import numpy as np
 import pytest
-import scipy.stats
 from matplotlib import pyplot as plt
 
 evidence = pytest.importorskip("evidence", reason="the examples are not part of this package")
+rules, run_all = (pytest.importorskip(name) for name in ("rules", "run_all"))
 
 GIVEN = {"slide": "0", "ours": "1", "rule": "more", "verdict": "reproduced"}
 
@@ -18,107 +17,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "figures"
 
 
-def test_the_interval_is_that_of_students_paired_test():
-    generator = np.random.default_rng(0)
-    first, second = generator.normal(0.5, size=12), generator.normal(size=12)
-    interval = evidence.paired_interval(first, second)
-    low, high = scipy.stats.ttest_rel(first, second).confidence_interval(0.95)
-    assert interval.mean == pytest.approx((first - second).mean())
-    assert (interval.low, interval.high) == pytest.approx((low, high))
-    assert interval.pairs == 12
-
-
-def test_the_interval_covers_the_truth_in_95_of_100_cases():
-    generator = np.random.default_rng(0)
-    intervals = [
-        evidence.paired_interval(generator.normal(1, size=12), np.zeros(12)) for _ in range(2000)
-    ]
-    covered = np.mean([interval.low <= 1 <= interval.high for interval in intervals])
-    assert covered == pytest.approx(0.95, abs=0.015)
-
-
-def test_small_unsigned_integers_do_not_wrap_around():
-    wrapping = np.array([1, 2, 3], "uint8"), np.array([2, 3, 5], "uint8")
-    assert evidence.paired_interval(*wrapping).mean == pytest.approx(-4 / 3)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "message"),
-    [
-        ([1.0], [2.0], "two at least"),
-        ([1.0, 2.0], [1.0], r"\(2,\) and \(1,\)"),
-        ([1.0, 2.0], [[1.0], [2.0]], r"\(2,\) and \(2, 1\)"),
-        ([1.0, np.nan], [1.0, 2.0], "not finite"),
-        ([1.0, np.inf], [1.0, 2.0], "did a run diverge"),
-    ],
-)
-def test_what_are_no_pairs_is_refused(first, second, message):
-    with pytest.raises(ValueError, match=message):
-        evidence.paired_interval(first, second)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(0.1, 1, "reproduced"), (-1, -0.1, "contradicted"), (-1, 1, "not seen"), (0, 1, "not seen")],
-)
-def test_the_rule_of_the_verdict(low, high, verdict):
-    assert evidence.judge(evidence.Interval((low + high) / 2, low, high, 12)) == verdict
-
-
-@pytest.mark.parametrize(
-    ("words", "verdict", "share"),
-    [
-        (["reproduced", "reproduced"], "reproduced", "2 of 2"),
-        (["reproduced", "not seen", "contradicted"], "reproduced under conditions", "1 of 3"),
-        (["not seen", "not seen"], "not seen", "2 of 2"),  # a null contradicts nothing
-        (["not seen", "contradicted"], "contradicted", "1 of 2"),
-        ([True, True], "reproduced", "2 of 2"),
-        ([True, False], "reproduced under conditions", "1 of 2"),
-        (np.array([False]), "contradicted", "1 of 1"),
-    ],
-)
-def test_the_rule_of_several_conditions(words, verdict, share):
-    words = [word if isinstance(word, str) else bool(word) for word in words]
-    assert evidence.judge_conditions(words)[:2] == (verdict, share)
-    names = evidence.judge_conditions(
-        {f"case {i}": word for i, word in enumerate(words)}
-    ).conditions
-    assert all(f"case {i}" in names for i in range(len(words))) == (len(set(words)) > 1)
-
-
-def test_no_condition_is_no_verdict():
-    with pytest.raises(ValueError, match="no condition"):
-        evidence.judge_conditions([])
-
-
-@pytest.mark.parametrize(
-    ("words", "verdict"),
-    [
-        (["reproduced"] * 3, "reproduced"),
-        (["reproduced", "not seen"], "not seen"),
-        (["reproduced", "contradicted", "not seen"], "contradicted"),
-        ([], "not seen"),
-    ],
-)
-def test_a_claim_of_several_parts_needs_all_of_them(words, verdict):
-    assert evidence.judge_all(words) == verdict
-
-
-def test_the_conditions_that_a_claim_is_about_decide_first():
-    words = {"slide": "reproduced", "other": "not seen"}
-    assert (
-        evidence.judge_conditions(words, leading=["slide"]).verdict == "reproduced under conditions"
-    )
-    assert evidence.judge_conditions(words, leading=["other"]) == ("not seen", "", "")
-    assert evidence.judge_conditions(words, leading=["slide", "other"]).verdict == "not seen"
-
-
 def test_a_report_names_the_conditions(folder, capsys):
-    ruling = evidence.judge_conditions({"early": "reproduced", "late": "not seen"})
+    ruling = rules.judge_conditions({"early": "reproduced", "late": "not seen"})
     evidence.report("7b", "More is more.", **GIVEN | {"verdict": ruling})
     told = "reproduced under conditions (1 of 2) reproduced: early; not seen: late"
     assert told in " ".join(capsys.readouterr().out.split())
-    record = json.loads((folder / "claim-7b.json").read_text(encoding="utf-8"))
+    record = run_all.read_record(folder / "claim-7b.json")
     assert record["verdict"] == "reproduced under conditions"
     assert (record["share"], record["conditions"]) == (
         "1 of 2",
@@ -129,9 +33,89 @@ def test_a_report_names_the_conditions(folder, capsys):
 def test_a_report_is_printed_and_kept(folder, capsys):
     evidence.report("7b", "More is more.", **GIVEN, caveat="not always")
     assert "Claim 7b: More is more." in capsys.readouterr().out
-    record = json.loads((folder / "claim-7b.json").read_text(encoding="utf-8"))
+    record = run_all.read_record(folder / "claim-7b.json")
     assert (record["verdict"], record["measured"]) == ("reproduced", "1")
     assert record["timing"] is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "B = 4 leads by +2.1 [−0.3, 4.5] points",
+        "97.5 % at η = 1e-3, 1,437 of {x}",
+        "L1, x2 and claim 13b have no numbers, arXiv:1609.04836",
+        "",
+    ],
+)
+def test_numbers_that_are_taken_out_can_be_put_back(text):
+    template, numbers = evidence.apart(text)
+    assert template.format(*numbers) == text
+    assert not {"L1", "x2", "13b"} & set(numbers)
+
+
+def test_the_same_text_with_other_numbers_has_the_same_template():
+    first, second = (evidence.apart(f"saves {n} updates") for n in ("528", "−1.5e-3"))
+    assert first[0] == second[0] == "saves {0} updates"
+
+
+def test_a_headline_that_fits_on_no_card_is_refused(folder):
+    with pytest.raises(ValueError, match="at most 60 characters, not 61"):
+        evidence.report("7b", "More is more.", **GIVEN, headline=61 * "x")
+    assert not folder.exists()
+
+
+# ── Settings ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_setting_is_the_first_choice_or_what_the_command_line_says(folder, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["script.py", "--lr", "0.2", "--width", "8"])
+    chosen = evidence.settings(seed=[200, 300], lr=[0.1, 0.4])
+    assert vars(chosen) == {"seed": 200, "lr": 0.2}  # and the script has no width
+    kept = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    assert kept["choices"] == {"seed": [200, 300], "lr": [0.1, 0.4]}
+    assert run_all.strip_of(folder) == [{}, {"seed": 300}, {"lr": 0.4}]
+
+
+@pytest.mark.parametrize(
+    "options", [["--lr", "large"], ["--rate", "1"], ["--seed", "1.5"], ["--seed", "95"]]
+)
+def test_a_setting_that_is_none_is_refused(options, folder, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["script.py", *options])
+    with pytest.raises(SystemExit):
+        evidence.settings(seed=[200, 300], lr=[0.1, 0.4])
+    assert options[0].strip("-") in capsys.readouterr().err
+    assert not folder.exists()
+
+
+# ── Bets ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_bet_keeps_its_answer(folder):
+    evidence.bet("Which?", answer="SGD", options=["Momentum", "SGD"], told="SGD, by 3.")
+    bet = run_all.read_record(folder / "bet.json")
+    assert (bet["answer"], bet["option 1"], bet["told"]) == (1, "SGD", "SGD, by 3.")
+    evidence.bet("How far?", answer=0.87, slider=(0, 1, 0.01), symbol="λ = ", told="So far.")
+    bet = run_all.read_record(folder / "bet.json")
+    assert (bet["answer"], bet["slider"], bet["symbol"]) == (0.87, [0, 1, 0.01], "λ = ")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"answer": "Adam", "options": ["SGD", "Momentum"]},
+        {"answer": 2.0, "slider": (0, 1, 0.01)},
+        {"answer": float("nan"), "slider": (0, 1, 0.01)},
+        {"answer": 0.5},
+        {"answer": 0.5, "slider": (0, 1, 0.01), "options": ["SGD"]},
+    ],
+)
+def test_a_bet_that_nobody_could_win_is_refused(given, folder):
+    with pytest.raises(ValueError, match="could guess|options"):
+        evidence.bet("Which?", told="This.", **given)
+    assert not folder.exists()
+
+
+# ── Verdicts and figures ─────────────────────────────────────────────────────────────────────────
 
 
 def test_another_word_is_no_verdict(folder):
@@ -154,6 +138,21 @@ def test_a_figure_is_saved_for_light_and_dark_pages_and_always_the_same(folder):
     assert b"#0072b2" in light
     assert b"#56b4e9" in dark
     assert files() == [light, dark]
+
+
+def test_the_leading_figure_is_saved_for_phones_too(folder):
+    def draw():
+        figure, axes = plt.subplots(figsize=(7, 3))
+        axes.set(xlabel="updates")
+        return figure
+
+    evidence.save("line", draw, caption="A line of 2.", alt="Nothing.", lead=True)
+    assert b'width="288' in (folder / "line-narrow.svg").read_bytes()
+    assert b'width="504' in (folder / "line.svg").read_bytes()
+    assert b">updates</text>" in (folder / "line-narrow-dark.svg").read_bytes()
+    record = run_all.read_record(folder / "figure-line.json")
+    assert (record["caption"], record["alt"], record["lead"]) == ("A line of 2.", "Nothing.", True)
+    assert record["file"] == "line.svg"
 
 
 def test_a_drawing_that_fails_leaves_no_figure_open():

@@ -13,10 +13,11 @@ import tinygrad_edu as tg
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 evidence = pytest.importorskip("evidence", reason="the examples are not part of this package")
-cells, run_all = (pytest.importorskip(name) for name in ("cells", "run_all"))
+cells, rules, run_all = (pytest.importorskip(name) for name in ("cells", "rules", "run_all"))
 
 SCRIPTS = sorted(EXAMPLES.glob("*/*.py"))
-EXPECTED = json.loads((EXAMPLES / "expected.json").read_text(encoding="utf-8"))
+STRIPS = run_all.read_strips()
+EXPECTED = {name: word for strip in STRIPS.values() for name, word in strip[0]["verdicts"].items()}
 pytestmark = pytest.mark.filterwarnings("default")
 needs_mpi = pytest.mark.skipif(not find_spec("mpi4py"), reason="MPI is not installed")
 
@@ -29,9 +30,9 @@ class TestScript:
     def test_is_a_page_with_a_title_and_a_verdict(self, script):
         found = cells.split(script.read_text(encoding="utf-8"))
         assert found[0][0] == "markdown"
-        assert found[0][2].startswith("# ")
+        assert found[0][3].startswith("# ")
         assert found[-1][0] == "code"
-        assert "evidence.report(" in found[-1][2]
+        assert "evidence.report(" in found[-1][3]
 
     def test_is_listed(self, script):
         page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
@@ -60,22 +61,51 @@ def claim(name, verdict, timing=False):
     return {"claim": name, "verdict": verdict, "timing": timing}
 
 
-def test_the_ledger_objects_to_another_verdict_a_missing_one_and_one_too_many():
-    expected = {"1": "reproduced", "2": "definition"}
-    both = [claim("1", "reproduced"), claim("2", "definition")]
-    assert run_all.differences(both, expected) == []
-    assert run_all.differences([claim("1", "not seen"), both[1]], expected) == [
-        "claim 1: not seen, but expected was reproduced"
+ONE, NARROW = Path("one.py"), {"width": 8}
+STRIP = {
+    "one": [
+        {"setting": {}, "verdicts": {"1": "reproduced", "2": "definition"}},
+        {"setting": NARROW, "verdicts": {"1": "not seen", "2": "definition"}},
     ]
-    assert run_all.differences(both[:1], expected) == ["claim 2 was not judged"]
-    assert run_all.differences([*both, both[0]], expected) == ["claim 1 was judged 2 times"]
-    assert run_all.differences([*both, claim("3", "reproduced")], expected) == [
-        "claim 3: reproduced, but expected was None"
-    ]
+}
 
 
-def test_a_verdict_about_time_is_reported_and_never_enforced():
-    assert run_all.differences([claim("6", "not seen", timing=True)], {"6": "reproduced"}) == []
+@pytest.mark.parametrize(
+    ("claims", "setting", "problems"),
+    [
+        ([claim("1", "reproduced"), claim("2", "definition")], {}, []),
+        ([claim("1", "reproduced")], {}, ["claim 2 was not judged"]),
+        (
+            [claim("1", "not seen"), claim("2", "definition")],
+            {},
+            ["claim 1: not seen, but expected was reproduced"],
+        ),
+        (
+            [claim("1", "reproduced"), claim("2", "definition"), claim("3", "not seen")],
+            {},
+            ["claim 3: not seen, but expected was no such claim"],
+        ),
+        ([claim("1", "not seen"), claim("2", "definition")], {"lr": 0.3}, []),
+        (
+            [claim("1", "contradicted"), claim("2", "definition")],
+            {"lr": 0.3},
+            ["claim 1 with lr = 0.3: contradicted, but expected was not seen or reproduced"],
+        ),
+        ([claim("1", "contradicted", timing=True), claim("2", "definition")], {}, []),
+    ],
+)
+def test_a_verdict_that_its_strip_does_not_have_is_a_problem(claims, setting, problems):
+    assert run_all.differences(claims, STRIP, ONE, setting) == problems
+
+
+def test_every_row_of_the_strips_is_drawn_in_the_end(monkeypatch):
+    rows = {(script, *row["setting"].items()) for script, row in STRIPS.items() for row in row[1:]}
+    found = {
+        (script.stem, *setting.items())
+        for day in range(len(rows))
+        for script, setting in run_all.drawn(2, day)
+    }
+    assert found == rows
 
 
 def test_a_result_is_kept_until_the_script_changes(tmp_path):
@@ -97,7 +127,7 @@ def test_a_result_is_kept_until_the_script_changes(tmp_path):
 def verdicts(script, monkeypatch, folder):
     """Run a script, without its figures, and return the verdicts."""
     monkeypatch.setattr(evidence, "FOLDER", folder)
-    monkeypatch.setattr(evidence, "save", lambda *_: None)
+    monkeypatch.setattr(evidence, "save", lambda *_, **__: None)
     monkeypatch.setattr("sys.argv", [script])
     (path,) = EXAMPLES.glob(f"*/{script}.py")
     runpy.run_path(str(path), run_name="__main__")
@@ -125,7 +155,7 @@ def climb(self):
         parameter.data = tg.Tensor(parameter.data + self.lr * parameter.grad.data).data
 
 
-def swapped_pairs(first, second, honest=evidence.paired_interval):
+def swapped_pairs(first, second, honest=rules.paired_interval):
     return honest(second, first)
 
 
@@ -185,7 +215,7 @@ PLANTS = {
     "no momentum": (*MOMENTUM, momentum_step(lambda m, g, λ, η: -η * g)),
     "no look-ahead": (*MOMENTUM, momentum_step(lambda m, g, λ, η: λ * m - η * g, nesterov=False)),
     "SGD climbs": (tg.SGD, "step", climb),
-    "swapped treatments": (evidence, "paired_interval", swapped_pairs),
+    "swapped treatments": (rules, "paired_interval", swapped_pairs),
 }
 OVERTURNED = [
     ("parallelogram", "momentum pulls back", "23"),
@@ -215,6 +245,7 @@ OVERTURNED = [
             ("generalization_gap", "swapped treatments", "13"),
             ("generalization_gap", "SGD climbs", "14"),
             ("sharpness", "the loader ignores batch_size", "16"),
+            ("summary_table", "the loader ignores batch_size", "17"),
             ("batch_size_tuning", "momentum pulls back", "18"),
             ("large_batch", "swapped treatments", "19"),
             ("minimum_ratio", "the Hessian is negative", "31"),

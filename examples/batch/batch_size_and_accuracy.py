@@ -33,8 +33,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 parser = argparse.ArgumentParser(description="Accuracy against batch size, with four controls.")
 parser.add_argument("--full", action="store_true", help="Fashion-MNIST, 60000 images: half an hour")
@@ -178,12 +179,12 @@ evidence.save("batch_size_and_accuracy_updates", draw_histories)
 # %%
 TRAINING, TEST = 0, 1
 gaps = {
-    name: [evidence.paired_interval(r[0, :, part], r[-1, :, part]) for part in (TRAINING, TEST)]
+    name: [rules.paired_interval(r[0, :, part], r[-1, :, part]) for part in (TRAINING, TEST)]
     for name, r in results.items()
 }
 for name, (training, test) in gaps.items():
     print(f"{name:15} B={small} − B={large}: training {training}, test {test}")
-words = {name: evidence.judge_all(map(evidence.judge, both)) for name, both in gaps.items()}
+words = {name: rules.judge_all(map(rules.judge, both)) for name, both in gaps.items()}
 epochs_gap, updates_gap = gaps["equal epochs"][TRAINING], gaps["equal updates"][TRAINING]
 evidence.report(
     "9",
@@ -195,7 +196,7 @@ evidence.report(
     rule="a control holds if the 95 % paired intervals of both gaps, training and test, are above "
     "0; reproduced if all four hold, under conditions if equal epochs, the slide's own control, "
     "does and another does not; otherwise the word of equal epochs",
-    verdict=evidence.judge_conditions(words, leading=["equal epochs"]),
+    verdict=rules.judge_conditions(words, leading=["equal epochs"]),
     caveat="equal epochs give a large batch fewer updates, equal updates give it more samples, and "
     "linear scaling ends where η is too large to be stable",
 )
@@ -206,7 +207,7 @@ same_start = all(
     for seed in SEEDS
     for a, b in zip(*(tg.nn.perceptron(*network, seed=seed).parameters() for _ in range(2)))
 )
-recovered = evidence.paired_interval(
+recovered = rules.paired_interval(
     results["equal updates"][-1, :, TRAINING], results["equal epochs"][-1, :, TRAINING]
 )
 evidence.report(
@@ -218,7 +219,7 @@ evidence.report(
     rule="reproduced if all batch sizes start from equal weights and the full batch's accuracy "
     "rises with more updates (interval above 0); if it does not, the network itself may be the "
     "limit: not seen or contradicted",
-    verdict=evidence.judge(recovered) if same_start else "contradicted",
+    verdict=rules.judge(recovered) if same_start else "contradicted",
 )
 closed = abs(updates_gap.mean) < epochs_gap.mean / 2
 evidence.report(
@@ -229,7 +230,7 @@ evidence.report(
     f"updates {updates_gap}",
     rule="not overfitting if the large batch's training accuracy is lower, too (interval above 0); "
     "a matter of optimization if more updates close over half of that gap; else contradicted",
-    verdict=evidence.judge(epochs_gap) if closed else "contradicted",
+    verdict=rules.judge(epochs_gap) if closed else "contradicted",
     caveat="an equal function space speaks against bias; against overfitting speaks that training "
     "accuracy falls, too. And the issue is mostly the number of updates",
 )

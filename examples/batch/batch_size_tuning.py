@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # The network is 64-64-10 on the 1437 training digits, the target a training loss of 0.2, and each
@@ -122,14 +123,14 @@ evidence.save("batch_size_tuning", draw_counts)
 words = {}
 for method, table in counts.items():
     few, many = np.log(table[0]), np.log(table[-1])
-    saved = evidence.paired_interval(few, many)
-    spent = evidence.paired_interval(many + np.log(LARGE), few + np.log(SMALL))
-    words[f"a trade, {method}"] = evidence.judge_all(map(evidence.judge, (saved, spent)))
+    saved = rules.paired_interval(few, many)
+    spent = rules.paired_interval(many + np.log(LARGE), few + np.log(SMALL))
+    words[f"a trade, {method}"] = rules.judge_all(map(rules.judge, (saved, spent)))
     print(f"{method}: log updates, B = {SMALL} / B = {LARGE}: {saved}")
     print(f"{method}: log samples, B = {LARGE} / B = {SMALL}: {spent}")
 speedups = np.log(counts["SGD"]) - np.log(counts["Momentum, λ = 0.9"])
-helps_large = evidence.paired_interval(speedups[-1], speedups[0])
-words["momentum gains more with the large batch"] = evidence.judge(helps_large)
+helps_large = rules.paired_interval(speedups[-1], speedups[0])
+words["momentum gains more with the large batch"] = rules.judge(helps_large)
 print(f"log of Momentum's gain, B = {LARGE} / B = {SMALL}: {helps_large}")
 evidence.report(
     "18",
@@ -146,7 +147,7 @@ evidence.report(
     "above 0). Reproduced with a trade for both methods and a larger gain by Momentum with the "
     "large batch; under conditions if something else than SGD's trade fails; otherwise the word of "
     "SGD's trade",
-    verdict=evidence.judge_conditions(words, leading=["a trade, SGD"]),
+    verdict=rules.judge_conditions(words, leading=["a trade, SGD"]),
     caveat="which size is fastest by the clock depends on the machine; rates are tuned to a "
     "factor of two",
 )

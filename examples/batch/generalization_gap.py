@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # A gap needs room: few images, and a network that could learn them by heart. 500 digits train it,
@@ -107,7 +108,7 @@ for name in STARTS:
         pairs[name, control] = np.array(whole)  # (pairs, 2, columns)
         if len(whole) < len(both):
             left_out.append(f"{len(both) - len(whole)} of {name}, {control}")
-gaps = {key: evidence.paired_interval(*100 * rows[..., TEST].T) for key, rows in pairs.items()}
+gaps = {key: rules.paired_interval(*100 * rows[..., TEST].T) for key, rows in pairs.items()}
 print("The rates, small and large:", {name: (best[name, 4], best[name, 500]) for name in STARTS})
 print("Pairs left out, since a run did not arrive:", "; ".join(left_out) or "none")
 print(f"{'':34}updates SB/LB  training loss    test %     test lead of SB, points")
@@ -182,12 +183,12 @@ evidence.save("generalization_gap_losses", draw_losses)
 
 # %%
 small, large = pairs[WIDE, "all right"].transpose(1, 0, 2)
-closer = evidence.paired_interval(small[:, TRAIN_LOSS], large[:, TRAIN_LOSS])
+closer = rules.paired_interval(small[:, TRAIN_LOSS], large[:, TRAIN_LOSS])
 rises = {
     B: [np.log(rows[-1, TEST_LOSS] / rows[:, TEST_LOSS].min()) for rows in histories[WIDE, B]]
     for B in (SMALL, LARGE)
 }
-more_rise = evidence.paired_interval(rises[LARGE], rises[SMALL])
+more_rise = rules.paired_interval(rises[LARGE], rises[SMALL])
 print(f"training loss when all are right, SB − LB: {closer}")
 print(f"rise of the test loss above its minimum, log, LB − SB: {more_rise}")
 
@@ -195,8 +196,8 @@ print(f"rise of the test loss above its minimum, log, LB − SB: {more_rise}")
 # ## Verdict
 
 # %%
-ruling = evidence.judge_conditions(
-    {"{} ({})".format(*key): evidence.judge(gap) for key, gap in gaps.items()}
+ruling = rules.judge_conditions(
+    {"{} ({})".format(*key): rules.judge(gap) for key, gap in gaps.items()}
 )
 evidence.report(
     "13",
@@ -216,7 +217,7 @@ evidence.report(
     "updates for both, others see small batches ahead, too (Smith et al. 2020, arXiv:2006.15081); "
     "or no harm in large ones (Shallue et al. 2019, arXiv:1811.03600)",
 )
-overfits = evidence.judge_all(map(evidence.judge, (closer, more_rise)))
+overfits = rules.judge_all(map(rules.judge, (closer, more_rise)))
 evidence.report(
     "14",
     "The large batch's problem is overfitting.",

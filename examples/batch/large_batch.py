@@ -26,8 +26,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # Two settings, each with the η at which B = 8 does well and kη is near the edge of stability. They
@@ -152,13 +153,13 @@ questions = {  # the second has the lower error
 answers, words = [], {}
 for setting, table in errors.items():
     for question, (worse, better) in questions.items():
-        gain = evidence.paired_interval(table[worse], table[better])
-        words[f"{question} ({setting})"] = evidence.judge(gain)
+        gain = rules.paired_interval(table[worse], table[better])
+        words[f"{question} ({setting})"] = rules.judge(gain)
         print(f"{setting}, {question}: {gain}")
-    left_over = evidence.paired_interval(table["linear, gradual warm-up"], table["small batch"])
+    left_over = rules.paired_interval(table["linear, gradual warm-up"], table["small batch"])
     a_point_more = np.add(table["small batch"], 1)
-    within = evidence.paired_interval(a_point_more, table["linear, gradual warm-up"])
-    words[f"within a point of the small batch ({setting})"] = evidence.judge(within)
+    within = rules.paired_interval(a_point_more, table["linear, gradual warm-up"])
+    words[f"within a point of the small batch ({setting})"] = rules.judge(within)
     print(f"{setting}, what gradual warm-up leaves of the small batch's lead: {left_over}")
     means = {name: np.mean(values) for name, values in table.items()}
     answers.append(f"{setting}: " + ", ".join(f"{n} {means[n]:.2f}" for n in means))
@@ -172,7 +173,7 @@ evidence.report(
     "over the square root, gradual warm-up over none), and with both rules the large batch within "
     "a point of the small one; reproduced if all hold, under conditions if linear beats unscaled "
     "in both settings and something else fails; otherwise the word of linear over unscaled",
-    verdict=evidence.judge_conditions(
+    verdict=rules.judge_conditions(
         words, leading=[f"linear beats unscaled ({setting})" for setting in SETTINGS]
     ),
     caveat="in a small network warm-up first has to make up for the short steps that it costs",

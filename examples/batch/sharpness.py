@@ -28,8 +28,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # 500 training digits and a network 64-64-64-10, B = 4 against all 500 at once, from the same
@@ -145,7 +146,7 @@ for name, pairs in results.items():
     print(f"{name:28}" + "".join(f"{a:8.3f}{b:7.3f}" for a, b in means[name].T))
     small, large = (np.log(pairs[B]) for B in (SMALL, LARGE))
     for column, symbol in ((1, "λmax"), (2, "φ")):
-        interval = evidence.paired_interval(large[:, column], small[:, column])
+        interval = rules.paired_interval(large[:, column], small[:, column])
         intervals[f"{symbol}, {name}"] = interval
 
 # %% [markdown]
@@ -232,7 +233,7 @@ evidence.save("sharpness_valleys", draw_valleys)
 # %%
 for name, interval in intervals.items():
     print(f"log(large / small) of {name}: {interval}")
-words = {name: evidence.judge(interval) for name, interval in intervals.items()}
+words = {name: rules.judge(interval) for name, interval in intervals.items()}
 at_equal_loss = [f"λmax, {names[place]}" for place in (0, 2)]
 edge = np.mean(third[LARGE], axis=0)[1] * squares.lr / 2
 evidence.report(
@@ -245,7 +246,7 @@ evidence.report(
     rule="each of four comparisons and two measures holds if the 95 % interval of log(large / "
     "small) is above 0; reproduced if all hold, under conditions if λmax at equal training loss "
     "does, with either loss, and another does not; otherwise the word of λmax at equal loss",
-    verdict=evidence.judge_conditions(words, leading=at_equal_loss),
+    verdict=rules.judge_conditions(words, leading=at_equal_loss),
     caveat="sharpness goes with the training loss, so unequal losses can reverse the order; "
     f"full-batch descent cannot stay where λmax > 2/η (ours ends at {edge:.2f} of that bound); and "
     "it is not invariant: see the example flat_and_sharp",

@@ -28,8 +28,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # The file: the 1437 digits, in the order of their labels. A loader's order is one method, which
@@ -143,9 +144,9 @@ for name in ORDERS:
 # from the middle of its kind.
 
 # %%
-costs = {name: evidence.paired_interval(final[name], final["every epoch"]) for name in ORDERS}
+costs = {name: rules.paired_interval(final[name], final["every epoch"]) for name in ORDERS}
 away = {name: np.abs(values - np.median(values)) for name, values in final.items()}
-unsteadier = evidence.paired_interval(away["once"], away["every epoch"])
+unsteadier = rules.paired_interval(away["once"], away["every epoch"])
 for name in ("sorted", "once", "with replacement"):
     print(f"{name:17} − every epoch: {costs[name]}")
 print(f"once is farther from its middle by {unsteadier}")
@@ -199,7 +200,7 @@ evidence.report(
     ours=f"training loss after {EPOCHS} epochs: sorted {final['sorted'].mean():.2f}, shuffled "
     f"{final['every epoch'].mean():.3f}; difference {costs['sorted']}",
     rule=rule,
-    verdict=evidence.judge(costs["sorted"]),
+    verdict=rules.judge(costs["sorted"]),
     caveat="a file in the order of its labels is the worst case; most files are mixed already",
 )
 once = costs["once"]
@@ -211,7 +212,7 @@ evidence.report(
     f"{final['every epoch'].mean():.3f}; distance of a run from the middle, once − every epoch: "
     f"{unsteadier}",
     rule=rule,
-    verdict=evidence.judge(once),
+    verdict=rules.judge(once),
     caveat=f"at this size the gain, if any, is below {max(once.high, 0):.2g}; it costs nothing, so "
     "do it all the same",
 )

@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # ## A stall
@@ -239,8 +240,8 @@ def draw_escape():
 
 evidence.save("two_losses_escape", draw_escape)
 epochs = {size: away[size] / len(tg.DataLoader(train_set, size)) for size in SIZES}
-in_updates = evidence.paired_interval(away[FULL], away[64])
-in_epochs = evidence.paired_interval(epochs[FULL], epochs[64])
+in_updates = rules.paired_interval(away[FULL], away[64])
+in_epochs = rules.paired_interval(epochs[FULL], epochs[64])
 print(f"The full batch gets away later than B = 64 by {in_updates}, in updates;")
 print(f"by {in_epochs}, in epochs")
 
@@ -248,7 +249,7 @@ print(f"by {in_epochs}, in epochs")
 # ## Verdict
 
 # %%
-tenfold = evidence.paired_interval(np.log10(at_stall), np.ones(len(SEEDS)))
+tenfold = rules.paired_interval(np.log10(at_stall), np.ones(len(SEEDS)))
 evidence.report(
     "12",
     "Where the full batch is stuck on L, θ is not stuck on the loss of a small batch.",
@@ -258,7 +259,7 @@ evidence.report(
     f"on the slope later {np.median(on_slope):.1f}",
     rule="reproduced if the 95 % interval of log₁₀ of the ratio at the stall, over 12 seeds, lies "
     "above 1, ten-fold; contradicted if below; not seen if it includes 1",
-    verdict=evidence.judge(tenfold),
+    verdict=rules.judge(tenfold),
     caveat=f"a stall is not a critical point: here ‖g‖ = {point.gradient_norm:.2g}, and the full "
     "batch gets away by itself",
 )
@@ -274,8 +275,8 @@ evidence.report(
     "interval above 0)? Reproduced if in both, under conditions if in one; if in none, "
     "contradicted where it leaves earlier (the interval below 0), else not seen. Not seen, too, if "
     f"a run of B = 64 has not left after {UPDATES} updates",
-    verdict=evidence.judge_conditions(
-        {"in updates": evidence.judge(in_updates), "in epochs": evidence.judge(in_epochs)}
+    verdict=rules.judge_conditions(
+        {"in updates": rules.judge(in_updates), "in epochs": rules.judge(in_epochs)}
     )
     if away[64].max() < UPDATES
     else "not seen",

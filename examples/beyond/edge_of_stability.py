@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # 150 digits, as a regression on their labels (½ of the squared error of the ten outputs), with
@@ -98,7 +99,7 @@ for seed in tqdm(SEEDS, desc="seeds"):
         _, sharpness = train(seed, measured=LATE, **settings)
         ratios[name].append(float(sharpness.mean()) * settings["lr"] / threshold)
 
-offs = {name: evidence.paired_interval(ratio, [1.0] * len(SEEDS)) for name, ratio in ratios.items()}
+offs = {name: rules.paired_interval(ratio, [1.0] * len(SEEDS)) for name, ratio in ratios.items()}
 for name, (settings, threshold) in METHODS.items():
     print(f"{name}: λmax is {np.mean(ratios[name]):.3f} of {threshold / settings['lr']:.2f}")
 

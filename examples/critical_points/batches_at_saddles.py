@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # **The slide's saddle**: y = w₁w₂x, at (0, 0). The gradient of one sample's loss is
@@ -152,7 +153,7 @@ for name in SADDLES:
             [departure(name, way, seed) for seed in SEEDS] for way in pair
         ]
         without, with_tool = ([len(distances) for distances in each] for each in runs)
-        gains[name, label] = evidence.paired_interval(without, with_tool)
+        gains[name, label] = rules.paired_interval(without, with_tool)
 print("updates to leave, without the tool and with it; updates saved")
 for (name, label), gain in gains.items():
     without, with_tool = (np.mean([*map(len, each)]) for each in departures[name, label])
@@ -195,13 +196,13 @@ evidence.save("batches_at_saddles", draw)
 claimed = [("autoencoder", "small batches")] + [
     (name, f"momentum, {kind}") for name in SADDLES for kind in ("same η", "largest η of each")
 ]
-words = {key: evidence.judge(gain) for key, gain in gains.items()}
+words = {key: rules.judge(gain) for key, gain in gains.items()}
 failed = {words[key] for key in claimed} - {"reproduced"}
 ridge = zip(("small batches", "momentum", "both"), left_ridge[1:])
 conditions = {f"{place}, {means}": word for (place, means), word in words.items()} | {
     f"on the ridge, {means}": "reproduced" if left else "not seen" for means, left in ridge
 }
-verdict = min(failed) if failed else evidence.judge_conditions(conditions)
+verdict = min(failed) if failed else rules.judge_conditions(conditions)
 helps = [word == "reproduced" for word in conditions.values()]
 saved = {key: f"{gain.mean:+.0f}" for key, gain in gains.items()}
 gd = np.mean([*map(len, departures["autoencoder", "small batches"][0])])

@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # The rules were fixed before these seeds were run. "Rare" means that fewer than 10 % are minima.
@@ -208,10 +209,10 @@ rare, shares, falls = {}, {}, {}
 for (place, decay), of_seeds in tables.items():
     minima = [float((table[:, 1] == 0).mean()) for table in of_seeds]  # nothing negative
     shares[place, decay] = f"{np.mean(minima):.0%}"
-    rare[place, decay] = evidence.judge(evidence.paired_interval([RARE] * len(SEEDS), minima))
+    rare[place, decay] = rules.judge(rules.paired_interval([RARE] * len(SEEDS), minima))
     if place == "found":
         ranks = [-stats.spearmanr(table[:, 0], table[:, 3]).statistic for table in of_seeds]
-        falls[decay] = evidence.paired_interval(ranks, [0.0] * len(SEEDS))
+        falls[decay] = rules.paired_interval(ranks, [0.0] * len(SEEDS))
 print(f"Rare? {rare}")
 evidence.report(
     "31",
@@ -223,13 +224,13 @@ evidence.report(
     rule="by each of four counts, rare if the 95 % interval over 12 seeds is below 10 %, not rare "
     "if above. Reproduced if rare by all, under conditions if by some; if by none, contradicted "
     "where one says not rare, else not seen",
-    verdict=evidence.judge_conditions({" ".join(count): word for count, word in rare.items()}),
+    verdict=rules.judge_conditions({" ".join(count): word for count, word in rare.items()}),
     caveat="small networks, and training ends in a descent along |H|, which leaves saddles; "
     f"{found[0].mean():.0%} of the searches arrived at a critical point. In the network of "
     f"{len(rough)} parameters most eigenvalues are zero, and with the signs of "
     f"their rounding its ratio is {(rough > 0).mean():.2f}",
 )
-words = {evidence.judge(fall) for fall in falls.values()}
+words = {rules.judge(fall) for fall in falls.values()}
 evidence.report(
     "31b",
     "Critical points of higher loss are more of a saddle: their minimum ratio is lower.",

@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 train, _ = tg.datasets.digits()
 
@@ -55,8 +56,8 @@ for name, (momentum, effective) in tqdm(TREATMENTS.items(), desc="batches of 8")
         model, updates = training(momentum, effective, 8, seed)
         curves[name].append([loss.item() for loss, *_ in islice(updates, UPDATES)])
         finals[name].append(np.log(tg.evaluate(model, train).loss))
-equal_effective = evidence.paired_interval(finals["same η/(1−λ)"], finals["SGD"])
-equal_rate = evidence.paired_interval(finals["same η"], finals["SGD"])
+equal_effective = rules.paired_interval(finals["same η/(1−λ)"], finals["SGD"])
+equal_rate = rules.paired_interval(finals["same η"], finals["SGD"])
 same = equal_effective.low > -MARGIN and equal_effective.high < MARGIN
 for name, logs in finals.items():
     print(f"{name:13} training loss {np.exp(np.mean(logs)):.3f}")
@@ -105,7 +106,7 @@ for batch_size in tqdm(BATCHES, desc="each at its best"):
         [updates_to_target(λ, best[batch_size, λ], batch_size, seed) for seed in SEEDS]
         for λ in (0.0, 0.9)
     )
-    gains[batch_size] = evidence.paired_interval(np.log(sgd), np.log(heavy))
+    gains[batch_size] = rules.paired_interval(np.log(sgd), np.log(heavy))
 for batch_size, gain in gains.items():
     print(
         f"B = {batch_size:4}: best effective rate {best[batch_size, 0.0]} → "
@@ -165,7 +166,7 @@ evidence.save("effective_rate", draw_best)
 
 # %%
 apart = equal_effective.low > MARGIN or equal_effective.high < -MARGIN
-partly = same and equal_rate.high < 0 and evidence.judge(gains[len(train)]) == "reproduced"
+partly = same and equal_rate.high < 0 and rules.judge(gains[len(train)]) == "reproduced"
 evidence.report(
     "27c",
     "The gain of momentum is partly just the larger effective rate η/(1 − λ).",
@@ -178,6 +179,6 @@ evidence.report(
     "η/(1 − λ) lies wholly outside ±0.1; not seen otherwise",
     verdict="reproduced" if partly else "contradicted" if apart else "not seen",
     caveat="gains of its own, best against best: "
-    + ", ".join(f"{evidence.judge(gain)} at B = {size}" for size, gain in gains.items())
+    + ", ".join(f"{rules.judge(gain)} at B = {size}" for size, gain in gains.items())
     + ". Each best is one of a coarse grid, and the full batch's lies at its edge",
 )

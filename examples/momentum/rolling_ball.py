@@ -26,8 +26,9 @@ from tqdm import tqdm
 
 import tinygrad_edu as tg
 
-sys.path.append(str(Path(__file__).parent.parent))  # where evidence.py is
+sys.path.append(str(Path(__file__).parent.parent))  # what the examples share
 import evidence
+import rules
 
 # %% [markdown]
 # The curve is a wide bowl with a bump in it: L = w²/32 + ¼ exp(−4(w − 3)²). To the right of the
@@ -219,6 +220,6 @@ evidence.report(
     rule="under conditions if some balls of the map get over and some do not, the third ball moves "
     "on though its gradient is < 5 % of its step, and the fourth against its gradient; "
     "contradicted if none gets over, or the third stops, or the fourth turns back",
-    verdict=evidence.judge_conditions(cleared.ravel()) if carried else "contradicted",
+    verdict=rules.judge_conditions(cleared.ravel()) if carried else "contradicted",
     caveat="it depends on the start and on λ: a low start, or a λ below the threshold, stays",
 )
