@@ -1,5 +1,5 @@
 // Run, change and reset the code on a page. Python is loaded when code is first run.
-(() => {
+const live = (() => {
   if (location.protocol === "file:") return; // no worker can start from there
   const page = location.pathname;
   let running; // the block whose Run was pressed
@@ -29,8 +29,8 @@
 
   function setRunning(block) {
     running = block;
-    for (const other of blocks) {
-      other.run.textContent = other === block ? "Stop" : "Run";
+    for (const other of [...blocks, ...answers]) {
+      other.run.textContent = other === block ? "Stop" : other.label ?? "Run";
       other.run.disabled = block && other !== block;
     }
   }
@@ -46,13 +46,14 @@
       say("Loading Python, 16 MB …");
       await python.start();
       failure = "Python has failed";
-      const above = blocks.slice(0, blocks.indexOf(block)).filter((it) => it.ran !== it.code);
+      const isAbove = ({ fence }) => fence.compareDocumentPosition(block.fence) & 4; // it follows
+      const above = blocks.filter((it) => isAbove(it) && it.ran !== it.code);
       for (const it of [...above, block]) {
         say(it === block ? "Running …" : `Running block ${it.number}, above …`);
         const given = { page, block: it.number, code: it.code };
-        const result = await python.call("live/session.py", "run", given);
+        const result = await (it.check?.() ?? python.call("live/session.py", "run", given));
         it.ran = given.code;
-        if (it === block || result.failed) show(it, result);
+        if (it === block || result.failed) (it.show ?? show)(it, result);
       }
     } catch (error) {
       python.stop();
@@ -117,4 +118,6 @@
     change(block, original);
     return block;
   });
+  const answers = []; // to exercises: they are checked after the blocks above, and are not run
+  return { page, run, press, answers, stop: (block) => running === block && python.stop() };
 })();
