@@ -224,8 +224,6 @@ OVERTURNED = [
     ("weighted_sum", "momentum is an average", "25"),
     ("conventions", "momentum pulls back", "27b"),
     ("conventions", "no look-ahead", "27b"),
-    ("rolling_ball", "no momentum", "20"),
-    ("rolling_ball", "momentum pulls back", "27"),
     ("saddle", "the Hessian is negative", "29"),
     ("saddle", "SGD stands still", "30"),
     ("batches_and_epochs", "gradients are never cleared", "2"),
@@ -234,6 +232,8 @@ OVERTURNED = [
     *[
         pytest.param(*case, marks=pytest.mark.long)
         for case in [
+            ("rolling_ball", "no momentum", "20"),
+            ("rolling_ball", "momentum pulls back", "27"),
             ("tuning_momentum", "no momentum", "26"),
             ("effective_rate", "swapped treatments", "27c"),
             ("shuffling", "the loader does not shuffle", "4"),
