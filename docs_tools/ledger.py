@@ -30,7 +30,8 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
     ),
     "momentum": (
         "A large enough λ carries a step past critical points and over small hills (how large, "
-        "friction predicts), and λ has to be tuned like η. Part of the gain is only the larger effective rate η/(1 − λ).",
+        "friction predicts), and λ has to be tuned like η. Part of the gain is only the larger "
+        "effective rate η/(1 − λ).",
         {
             "20": "reproduced",
             "26": "reproduced",
@@ -40,9 +41,16 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
     ),
     "critical_points": (
         "The Hessian's eigenvalues tell what a critical point is, unless one of them is zero; at a "
-        "saddle, a negative one shows the way down. Where training ended here, minima were not "
-        "rare.",
-        {"29": "reproduced under conditions", "30": "reproduced", "31": "contradicted"},
+        "saddle, a negative one shows the way down. Training ends in minima. Among all critical "
+        "points minima are rare where these can be counted; a search cannot tell. Batches leave a "
+        "saddle sooner if they differ along the way out.",
+        {
+            "29": "reproduced under conditions",
+            "30": "reproduced",
+            "31": "contradicted",
+            "31c": "reproduced under conditions",
+            "32": "reproduced under conditions",
+        },
     ),
     "beyond": (
         "With a large enough η, training raises the Hessian's largest eigenvalue to 2/η and keeps "

@@ -248,6 +248,8 @@ OVERTURNED = [
             ("batch_size_tuning", "momentum pulls back", "18"),
             ("large_batch", "swapped treatments", "19"),
             ("minimum_ratio", "the Hessian is negative", "31"),
+            ("minimum_ratio", "the Hessian is negative", "31b"),
+            ("minimum_ratio", "the Hessian is negative", "31c"),
             ("batches_at_saddles", "no momentum", "32"),
             ("batches_at_saddles", "the loader ignores batch_size", "32"),
             ("edge_of_stability", "eigenvalues a tenth too large", "D1"),
