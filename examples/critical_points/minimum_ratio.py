@@ -317,14 +317,14 @@ def draw():
     for low, high, bottom, top in ((0.26, 0.555, 0, 0.008), (0.003, 0.23, 0.086, 0.089)):
         left.fill_between([low, high], bottom, top, color="gray", alpha=0.6)
     left.text(0.12, 0.095, "slide", color="gray", ha="center")
-    left.set(xlabel="minimum ratio", ylabel="loss", xlim=(-0.02, 1.05), ylim=(0, None))
+    left.set(xlabel="minimum ratio", ylabel="loss", xlim=(-0.02, 1.05), ylim=(0, 0.24))
     left.legend(loc="upper left", fontsize=9)
     for place, (name, color) in enumerate((("linear", "C2"), ("tanh", "C0"))):
         updates = [update for which, update in found_share if which == name]
         heights = [100 * found_share[name, update] for update in updates]
         right.bar(np.arange(len(updates)) + 0.4 * place, heights, 0.4, color=color, label=name)
     right.axhline(100 * one / len(counted), color="C2", linestyle=":")
-    right.set(xticks=np.arange(len(updates)) + 0.2, ylim=(0, 135))
+    right.set(xticks=np.arange(len(updates)) + 0.2, yticks=(0, 50, 100), ylim=(0, 135))
     right.set_xticklabels(updates, fontsize=8)
     right.set(xlabel="from update", ylabel="minima found, %")
     right.legend(loc="upper left", fontsize=9)
