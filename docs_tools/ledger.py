@@ -29,12 +29,12 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
         },
     ),
     "momentum": (
-        "A large enough λ carries a step past critical points and over small hills, and λ has to "
-        "be tuned like η. Part of the gain is only the larger effective rate η/(1 − λ).",
+        "A large enough λ carries a step past critical points and over small hills (how large, "
+        "friction predicts), and λ has to be tuned like η. Part of the gain is only the larger effective rate η/(1 − λ).",
         {
             "20": "reproduced",
             "26": "reproduced",
-            "27": "reproduced under conditions",
+            "27": "reproduced",
             "27c": "reproduced",
         },
     ),
