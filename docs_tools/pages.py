@@ -35,7 +35,7 @@ MODULES = (  # in reading order
     *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
     *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
     *("data", "datasets", "optim", "training"),
-    *("spectrum", "stacked", "curvature", "distributed", "graph"),
+    *("spectrum", "stacked", "curvature", "distributed", "notation", "graph"),
 )
 NUMPY = "https://numpy.org/doc/stable/reference/"
 NUMPY_NAMES = {  # that signatures link

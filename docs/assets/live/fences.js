@@ -20,7 +20,7 @@
     });
 
   function show(block, { text, drawings }) {
-    const shown = drawings.flatMap(images);
+    const shown = drawings.flatMap((it) => (it.startsWith("<figure") ? backwardPass(it) : images(it)));
     if (text) shown.unshift(element("pre", {}, element("code", {}, text)));
     block.output.replaceChildren(...(shown.length ? shown : [note("Done, with nothing to show.")]));
   }

@@ -98,7 +98,7 @@ def run(page, block, code):
     linecache.cache[file] = (len(code), None, lines, file)  # for tracebacks
 
     def show(value):
-        if isinstance(value, str) and value.startswith("<svg"):
+        if isinstance(value, str) and value.startswith(("<svg", "<figure")):
             drawings.append(value)
         elif value is not None:
             print(repr(value))
