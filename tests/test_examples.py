@@ -245,6 +245,7 @@ OVERTURNED = [
             ("two_losses", "swapped treatments", "12b"),
             ("update_time", "all batches are of 100", "8"),
             ("batch_size_and_accuracy", "the loader ignores batch_size", "9"),
+            ("batch_size_and_accuracy", "swapped treatments", "10"),
             ("batch_size_and_accuracy", "swapped treatments", "11"),
             ("generalization_gap", "swapped treatments", "13"),
             ("generalization_gap", "SGD climbs", "14"),

@@ -299,8 +299,8 @@ caveat = (
     f"the prediction is off by {errors[worst]:.3f}. Friction as the picture of momentum: Qian "
     "(1999)"
     if len(small) < len(ηs)
-    else "with a larger η balls jump over parts of the hill, and the prediction fails. Friction as the "
-    "picture of momentum: Qian (1999)"
+    else "with a larger η balls jump over parts of the hill, and the prediction fails. Friction as "
+    "the picture of momentum: Qian (1999)"
 )
 evidence.report(
     "20",
