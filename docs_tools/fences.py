@@ -3,7 +3,8 @@
     ```python source="core.py:grad"     the source of a function, class, method or assignment
     ```python source="examples/rules.py:judge"               the same, outside the package
     ```python source="core.py:grad" from="for " to="return" docstring="no"     some of its lines
-    ```python draw alt="x·x + x"        run as code; its last expression is an SVG, shown below
+    ```python draw alt="x·x + x"        run as code; its last expression, an SVG or the figure of
+                                        a backward pass, is shown below
     ```python browser="no"              run as code, but not by Python in a reader's browser: it
                                         needs threads, Matplotlib or SciPy
 
@@ -186,7 +187,13 @@ def run(text, page, namespace, browser=False):
 
 
 def drawing(svg, alt):
-    """Show an SVG that follows the system's light or dark as images that follow the page's."""
+    """Show a drawing that follows the system's light or dark so that it follows the page's.
+
+    An SVG becomes an image for each; a figure, which a script changes, becomes part of the page.
+    """
+    if svg.startswith("<figure"):
+        dark = '[data-md-color-scheme="slate"]'  # as docs/assets/graph/graph.js does
+        return svg.replace("@media(prefers-color-scheme:dark)", dark)
     lines = []
     for theme, when in (("light", "not all"), ("dark", "all")):
         picture = svg.replace("@media(prefers-color-scheme:dark)", f"@media {when}")
@@ -207,7 +214,7 @@ def expand(text, page, live=False):
         if after and "raises" in after.options:
             errors[after.start], left = value, left - 1
         if "draw" in fence.options:
-            if not str(value).startswith("<svg"):
+            if not str(value).startswith(("<svg", "<figure")):
                 raise TypeError(f"{page}:{fence.line}: a drawing must be SVG, not {value!r:.60}")
             alt = fence.options.get("alt", "The recorded computation, drawn as a graph")
             drawings[fence.start], left = drawing(value, alt), left - 1

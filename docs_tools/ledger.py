@@ -68,10 +68,10 @@ description: Every claim of the notes on batches and momentum, with the slide's 
 # The ledger
 
 Every claim of [the lecture's notes](lecture.md): the number on the lecture's slide, the number that
-we measured, and the verdict, by a rule that was fixed before the measurement. The number in front
-of a row leads to the page that measured the claim, with its code, its rule and its figures. A
-letter marks what the notes leave out and a reader asks next. No row was left out because of its
-verdict.
+we measured, and the verdict, by [a rule](rules.md) that was fixed before the measurement. The
+number in front of a row leads to the page that measured the claim, with its code, its rule and its
+figures. A letter marks what the notes leave out and a reader asks next. No row was left out because
+of its verdict.
 """
 
 

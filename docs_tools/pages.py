@@ -22,9 +22,10 @@ import fences
 import ledger
 import prose
 import run_all
+import weave
 import yaml
 from card import card
-from ledger import TITLES, badge, plain
+from ledger import TITLES, badge
 from precompute import playground, precompute, presets
 from vendor import ASSETS, MADE, ROOT, fetch, put, runtime
 
@@ -34,7 +35,7 @@ MODULES = (  # in reading order
     *("core", "entry", "refusals", "recording", "ops", "indexing", "functions", "tensor"),
     *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
     *("data", "datasets", "optim", "training"),
-    *("spectrum", "stacked", "curvature", "distributed", "graph"),
+    *("spectrum", "stacked", "curvature", "distributed", "notation", "graph"),
 )
 NUMPY = "https://numpy.org/doc/stable/reference/"
 NUMPY_NAMES = {  # that signatures link
@@ -50,11 +51,6 @@ def examples():
     return {run_all.HERE / script: line for script, line in lines}
 
 
-def fenced(language, text):
-    """Put text in a fence."""
-    return f"```{language}\n{text}\n```"
-
-
 def pair(figure, alt, attributes=""):
     """Show the light and the dark version of a figure, each on its pages."""
     stem, _, kind = figure.rpartition(".")
@@ -64,57 +60,41 @@ def pair(figure, alt, attributes=""):
     )
 
 
-# ── The notes, woven from the examples ───────────────────────────────────────────────────────────
+# ── The notes, made from the examples ────────────────────────────────────────────────────────────
 
 
-def weave(script, folder, summary):
-    """Make a page from a script and what its cells printed and drew; return it with its card."""
-    cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))["cells"]
-    title, _, lead = cells[0]["text"].partition("\n")
-    title, heading = title.removeprefix("# "), title.removeprefix("# ")
-    claims = run_all.read_claims([folder])
-    told = " · ".join(f"claim {claim['claim']} {badge(claim)}" for claim in claims)
-    parts = [
-        f"# {title}",
-        f"{told} · [`{script.name}`]({script.name}){{ download }}\n{{ .about }}",
-        lead.strip(),
+@functools.cache
+def shown():
+    """List which chapters show the source of which public names: `optim.SGD` and so on."""
+    found = {}
+    for chapter in chapters():
+        text = (DOCS / chapter).read_text(encoding="utf-8")
+        for module, name in re.findall(r'source="(\w+)\.py:([A-Z]?\w+)', text):
+            found.setdefault(f"{module}.{name}", []).append(chapter)
+    return found
+
+
+def used(script):
+    """List the chapters that show the source of what a script uses."""
+    names = re.findall(r"\btg\.([\w.]+)", script.read_text(encoding="utf-8"))
+    places = [place for name in names if (place := place_of(name)) and "#" in place]
+    public = {".".join(place.partition("#")[2].split(".")[1:3]) for place in places}
+    return [
+        chapter for chapter in chapters() if any(chapter in shown().get(it, ()) for it in public)
     ]
-    figures = [figure for cell in cells for figure in cell["figures"]]
-    for cell in cells[1:]:
-        if cell["kind"] == "markdown":
-            parts.append(cell["text"].strip())
-            heading = re.findall(r"^#+ (.*)", f"# {heading}\n{cell['text']}", re.MULTILINE)[-1]
-            continue
-        printed = [line for line in cell["output"].splitlines() if not line.startswith("Drawn: ")]
-        printed = "\n".join(printed).strip("\n")
-        parts += [fenced("python", cell["text"])] if cell["text"].strip() else []
-        parts += [fenced("text", printed)] if printed else []
-        alt = f"Figure: {plain(heading)}"
-        parts += [pair(f"{script.stem}/{figure}", alt) for figure in cell["figures"]]
-    still = [figure for figure in figures if figure.endswith(".svg")] or figures
+
+
+def card_of(script, folder, summary):
+    """Make the card that leads to a script's page: its main figure, its title, its verdicts."""
+    cells = json.loads((folder / "cells.json").read_text(encoding="utf-8"))["cells"]
+    title = cells[0]["text"].strip().partition("\n")[0].removeprefix("# ")
+    records = map(run_all.read_record, sorted(folder.glob("figure-*.json")))
+    figures = sorted(records, key=lambda it: (not it["lead"], it["file"].endswith(".gif")))
+    told = " · ".join(f"claim {it['claim']} {badge(it)}" for it in run_all.read_claims([folder]))
     link = f"{script.parent.name}/{script.stem}"
-    card = [pair(f"{link}/{figure}", "", ".thumbnail ") for figure in still[:1]]
+    card = [pair(f"{link}/{it['file']}", "", ".thumbnail ") for it in figures[:1]]
     card = "\n\n".join([*card, f"**[{title}]({link}.md)**", summary, told])
-    return "\n\n".join(parts) + "\n", "-" + textwrap.indent(card, "    ")[1:]
-
-
-def alone(script):
-    """Return a script that runs wherever it is downloaded to: what the examples share is in it."""
-    text, code = script.read_text(encoding="utf-8"), "import types\n"
-    for name in ("rules", "evidence"):
-        shared = (run_all.HERE / f"{name}.py").read_text(encoding="utf-8")
-        if "'''" in shared:
-            raise ValueError(f"{name}.py cannot be put into {script}")
-        code += (
-            f"\n# What the examples share: examples/{name}.py.\n"
-            f"{name} = sys.modules[{name!r}] = types.ModuleType({name!r})\n"
-            f"exec(r'''{shared}''', vars({name}))\n"
-        )
-    before = r"^sys\.path\.append\(.*\nimport evidence\n(import rules\n)?"
-    text, count = re.subn(before, lambda _: code, text, flags=re.MULTILINE)
-    if count != 1:
-        raise ValueError(f"{script} does not import evidence as the others do")
-    return text
+    return "-" + textwrap.indent(card, "    ")[1:]
 
 
 def notes(folders):
@@ -126,12 +106,15 @@ def notes(folders):
             if script.parent.name != group:
                 continue
             folder = folders[script]
-            page, card = weave(script, folder, summary)
-            pages[f"notes/{group}/{script.stem}.md"] = page
-            pages[f"notes/{group}/{script.name}"] = alone(script)
+            links = [f"[{title_of(it)}](../../{it})" for it in used(script)]
+            told = f"The source that it uses: {', '.join(links)}." if links else ""
+            pages[f"notes/{group}/{script.stem}.md"] = weave.page(script, folder, told)
+            text = script.read_text(encoding="utf-8")
+            pages[f"notes/{group}/{script.name}"] = weave.embed(text, script)
+            pages[f"notes/{group}/{script.stem}.ipynb"] = weave.notebook(script, folder)
             for file in [*folder.glob("*.svg"), *folder.glob("*.gif")]:
                 pages[f"notes/{group}/{script.stem}/{file.name}"] = file.read_bytes()
-            cards.append(card)
+            cards.append(card_of(script, folder, summary))
         cards = '<div class="grid cards" markdown>\n\n' + "\n\n".join(cards) + "\n\n</div>\n"
         pages[f"notes/{group}/index.md"] = (
             f"# {title}\n\n{ledger.believe(group, claims)}\n\n" + cards.replace(f"({group}/", "(")
@@ -329,7 +312,9 @@ def configuration(live):
         for title, target in entry.items()
     ]
     if live:
-        config["extra_javascript"] += ["assets/live/python.js", "assets/live/fences.js"]
+        prism = [f"prism/components/prism-{name}.min" for name in ("core", "python")]
+        scripts = ["live/python", "live/editor", *prism, "live/fences"]
+        config["extra_javascript"] += [f"assets/{script}.js" for script in scripts]
         config["extra_css"].append("assets/live/fences.css")
     plugins = {name: options for plugin in config["plugins"] for name, options in plugin.items()}
     python = plugins["mkdocstrings"]["handlers"]["python"]
@@ -358,7 +343,7 @@ def written(live):
 
 def write():
     """Run the examples that have changed, and write the folder."""
-    vendored = [fetch(package) for package in ("katex", "d3-array", "d3-contour")]
+    vendored = [fetch(package) for package in ("katex", "d3-array", "d3-contour", "prismjs")]
     live = runtime() is not None
     folders, failures = run_all.run_scripts(ROOT / "build" / "examples")
     if failures:

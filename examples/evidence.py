@@ -191,6 +191,7 @@ def bet(
     options: Sequence[str] = (),
     slider: tuple[float, float, float] | None = None,
     symbol: str = "",
+    unit: str = "",
 ) -> None:
     """Keep what a reader guesses before the figure is shown; the answer comes from this run.
 
@@ -206,8 +207,8 @@ def bet(
         To choose from.
     slider : tuple of three numbers
         Or else the lowest number, the highest, and the step.
-    symbol : str
-        Stands before the number, as in "λ = ".
+    symbol, unit : str
+        Stand before the number and after it, as in "λ = 0.9" and "12 %".
 
     Raises
     ------
@@ -218,7 +219,7 @@ def bet(
         raise ValueError("a bet has options to choose from, or a slider for a number")
     if answer not in options if slider is None else not slider[0] <= answer <= slider[1]:  # type: ignore[operator]
         raise ValueError(f"nobody could guess {answer!r} from {slider or options}")
-    texts = {"question": question, "told": told, "symbol": symbol}
+    texts = {"question": question, "told": told, "symbol": symbol, "unit": unit}
     texts |= {f"option {place}": option for place, option in enumerate(options)}
     right = options.index(str(answer)) if options else answer
     keep("bet", texts, answer=right, slider=slider)

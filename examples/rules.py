@@ -58,15 +58,17 @@ def digits(
     return first, second, third
 
 
-def perceptron(*sizes: int, seed: int, scale: float = 1) -> tg.nn.Sequential:
+def perceptron(
+    *sizes: int, seed: int, scale: float = 1, dtype: str = "float32"
+) -> tg.nn.Sequential:
     """Make a perceptron whose first weights, but for the last layer's, are `scale` times as large.
 
     >>> [float(perceptron(2, 3, 2, seed=0, scale=s).layers[0].weight.data[0, 0]) for s in (1, 10)]
     [0.193..., 1.936...]
     """
-    model = tg.nn.perceptron(*sizes, seed=seed)
+    model = tg.nn.perceptron(*sizes, seed=seed, dtype=dtype)
     for layer in model.layers[:-1:2]:
-        layer.weight.data = np.float32(scale) * layer.weight.data
+        layer.weight.data = np.dtype(dtype).type(scale) * layer.weight.data
     return model
 
 

@@ -68,6 +68,78 @@ def test_a_picture_moves_where_that_is_welcome_and_can_be_stopped(motion, browse
     context.close()
 
 
+# ── Bets ─────────────────────────────────────────────────────────────────────────────────────────
+
+NOTE = "notes/momentum/weighted_sum/"
+
+
+@pytest.fixture
+def note(tab, address):
+    """Open a note as a new reader does."""
+    tab.goto(address + NOTE)
+    tab.evaluate("localStorage.clear()")
+    tab.goto(address + NOTE)
+    return tab
+
+
+def test_a_bet_hides_the_outcome_until_it_is_placed_and_is_kept(note):
+    assert not note.locator("#outcome").is_visible()
+    assert note.get_by_role("button", name="Place the bet").is_disabled()
+    note.locator(".bet input").fill("65")
+    note.get_by_role("button", name="Place the bet").click()
+    assert note.locator("#outcome").is_visible()
+    assert "65 %" in note.locator(".settled").inner_text()
+    assert note.evaluate("document.activeElement.className") == "settled"
+    note.reload()
+    assert "65 %" in note.locator(".settled").inner_text()
+    note.get_by_role("button", name="Bet again").click()
+    note.reload()
+    assert not note.locator("#outcome").is_visible()
+
+
+def test_the_answer_is_what_was_measured(note):
+    note.get_by_role("button", name="Show me the answer").click()
+    answer = note.locator(".settled strong").inner_text()
+    assert f"{answer.replace(' %', '%')} of the weight" in note.locator("#outcome").inner_text()
+
+
+@pytest.mark.parametrize("anchor", ["outcome", "why"])
+def test_a_link_into_the_outcome_shows_it(anchor, note, address):
+    note.goto(f"{address}{NOTE}#{anchor}")
+    note.wait_for_function("document.getElementById('outcome').checkVisibility()")
+
+
+@pytest.mark.parametrize("kept", ["no JSON", "7", "null", '{"weighted_sum": "much"}'])
+def test_a_store_that_holds_something_else_is_no_bet(kept, note):
+    note.evaluate("kept => localStorage.setItem('tinygrad_edu bets', kept)", kept)
+    note.reload()
+    assert note.get_by_role("button", name="Place the bet").is_visible()
+
+
+def test_paper_and_browsers_without_scripts_show_all(note, browser, address):
+    note.emulate_media(media="print")
+    assert note.locator("#outcome").is_visible()
+    assert not note.get_by_role("button", name="Place the bet").is_visible()
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address + NOTE)
+    assert page.locator("#outcome").is_visible()
+    assert not page.locator(".bet").is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_first_figure_of_every_note_comes_early_and_can_be_read(width, tab, address):
+    tab.set_viewport_size({"width": width, "height": 900})
+    for page in (page for page in PAGES if page.startswith("notes/") and page.count("/") == 3):
+        tab.goto(f"{address}{page.removesuffix('index.html')}#outcome")
+        image = tab.locator("figure.leading img:visible")
+        top = tab.evaluate("it => it.getBoundingClientRect().top + scrollY", image.element_handle())
+        scale = image.evaluate("it => it.width / it.naturalWidth")
+        assert 13 * scale >= 10, page  # pixels of its letters
+        assert width < 1280 or top < 1350, page
+
+
 def test_paper_shows_no_buttons(tab, address):
     tab.goto(f"{address}source/backward/")
     tab.emulate_media(media="print")

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Batches and epochs
 #
-# A large dataset is split into batches (批次). Each batch gives one loss, one gradient and one
-# update of the parameters. When every batch was seen once, an epoch (回合) has passed. Then the
-# data is shuffled (打乱) and split anew.
+# How many updates does an epoch make? A large dataset is split into batches (批次). Each batch
+# gives one loss, one gradient and one update of the parameters. When every batch was seen once, an
+# epoch (回合) has passed. Then the data is shuffled (打乱) and split anew.
 #
 # Nothing here can be true or false by experiment: these are the words in which the rest is said.
 # So this page writes the loop out in full, and then checks that the library means exactly that.
@@ -34,7 +34,7 @@ for number, batches in enumerate(epochs, 1):
     print(f"epoch {number}:", *batches)
 
 
-# %%
+# %% plot
 def draw_epochs():
     figure, axes = plt.subplots(figsize=(7, 2.3))
     for row, batches in enumerate(epochs):
@@ -54,7 +54,15 @@ def draw_epochs():
     return figure
 
 
-evidence.save("batches_and_epochs", draw_epochs)
+evidence.save(
+    "batches_and_epochs",
+    draw_epochs,
+    caption="Three epochs of twenty samples in batches of six: each sample comes once an epoch, in "
+    "another batch and another place each time.",
+    alt="Three rows of twenty numbers, in groups of 6, 6, 6 and 2; the order differs from row to "
+    "row.",
+    lead=True,
+)
 
 # %% [markdown]
 # ## The loop, written out in full
@@ -113,7 +121,7 @@ same_parameters = all(
 print(f"the same losses: {same_losses}, the same parameters: {same_parameters}")
 
 
-# %%
+# %% plot
 def draw_losses():
     figure, axes = plt.subplots(figsize=(7, 3))
     axes.plot(np.arange(1, len(losses) + 1), losses, color="gray", alpha=0.5, linewidth=1)
@@ -128,7 +136,13 @@ def draw_losses():
     return figure
 
 
-evidence.save("batches_and_epochs_loss", draw_losses)
+evidence.save(
+    "batches_and_epochs_loss",
+    draw_losses,
+    caption="The loss of every batch over three epochs. The dots scatter, because each is the loss "
+    "of another batch.",
+    alt=f"Dots fall from about {losses[0]:.1f} to {losses[-1]:.1f} and scatter around a curve.",
+)
 
 # %% [markdown]
 # The dots scatter, since each is the loss of another batch. But the batches are no strangers to the
@@ -179,10 +193,23 @@ for samples, batch_size in cases:
         right.append(is_epoch(batches, samples, batch_size))
 print(f"{sum(right)} of {len(right)} epochs as they should be")
 
+# %% bet
+evidence.bet(
+    "1437 samples in batches of 64: how many updates are one epoch?",
+    answer=len(loader),
+    slider=(1, 64, 1),
+    told="22 full batches, and one of the 29 samples that are left over.",
+)
+
+# %% why [markdown]
+# An epoch is counted in samples, an update in batches. So N samples make N/B updates, rounded up
+# for the batch of what is left over. Half the batch size means twice the updates for the same
+# samples, and that alone explains much of what the other pages find.
+
 # %% [markdown]
 # ## Verdict
 
-# %%
+# %% verdict
 loop_holds = same_losses and same_parameters and deviation < 1e-12
 evidence.report(
     "2",
@@ -194,6 +221,10 @@ evidence.report(
     rule="a definition if both loops give the same bits and the batches' gradients make up the "
     "full one to 1e-12; contradicted if a single bit differs, or the sum does not fit",
     verdict="definition" if loop_holds else "contradicted",
+    headline=f"{len(losses)} batches, {len(losses)} updates, bit for bit"
+    if loop_holds
+    else "the two loops differ",
+    quote="将一笔大型资料分若干批次计算 loss 和梯度,从而更新参数",
 )
 evidence.report(
     "3",
@@ -204,5 +235,7 @@ evidence.report(
     rule="a definition if this holds in every epoch; contradicted if one has another number of "
     "batches, or leaves a sample out, or brings one twice",
     verdict="definition" if all(right) else "contradicted",
+    headline=f"⌈N/B⌉ updates in {sum(right)} of {len(right)} epochs",
+    quote="epoch是指将数据集分成batch后,将所有batch训练一遍,就是一个epoch",
     caveat="some leave out the smaller last batch (drop_last), and so up to B − 1 samples",
 )

@@ -2,6 +2,8 @@
 # # A flat minimum hardly notices a shift
 #
 # Why should a flat minimum (平滑的最低点) be better on new data than a sharp one (陡峭的最低点)?
+# And is sharpness a property of the network at all?
+#
 # The notes draw one curve, the training loss, and the same curve dotted and moved a little to the
 # right, the testing loss. At the flat minimum the two hardly differ. At the sharp one a small shift
 # lifts the loss a lot.
@@ -65,7 +67,7 @@ for name, start in {"flat": -2.5, "sharp": 2.1}.items():
 ratio = rises["sharp"] / rises["flat"]
 
 
-# %%
+# %% plot
 def draw_shift():
     figure, axes = plt.subplots(figsize=(7, 3))
     grid = np.linspace(-7, 4, 800)
@@ -81,7 +83,16 @@ def draw_shift():
     return figure
 
 
-evidence.save("flat_and_sharp", draw_shift)
+evidence.save(
+    "flat_and_sharp",
+    draw_shift,
+    caption="The notes' drawing, made runnable: the same curve twice, once moved to the right. Red "
+    f"is what the shift costs: {rises['sharp']:.3f} at the sharp minimum, {rises['flat']:.4f} at "
+    "the flat one.",
+    alt="A curve with a wide dip and a narrow one, and a dotted copy of it; a long red bar stands "
+    "at the narrow dip only.",
+    lead=True,
+)
 
 # %% [markdown]
 # ## The same function, as sharp as you like
@@ -92,15 +103,19 @@ evidence.save("flat_and_sharp", draw_shift)
 # the curvature along them grows like α².
 
 # %%
-train_set, test_set = tg.datasets.digits()
+chosen = evidence.settings(
+    seed=(200, 300), width=(32, 64, 8), split=(0, 1), lr=(0.2, 0.05), start=(1.0, 3.0)
+)
+SEEDS = range(chosen.seed, chosen.seed + 12)
+train_set, _, test_set = rules.digits(500, chosen.split)
 images, labels = (train_set.arrays[0].astype("float64"), train_set.arrays[1])
 
 
 def trained(seed):
     """Train a network in float64 for ten epochs."""
-    model = tg.nn.perceptron(64, 32, 10, seed=seed, dtype="float64")
+    model = rules.perceptron(64, chosen.width, 10, seed=seed, scale=chosen.start, dtype="float64")
     loader = tg.DataLoader(tg.TensorDataset(images, labels), 32, shuffle=True, seed=seed)
-    optimizer = tg.SGD(model.parameters(), lr=0.2)
+    optimizer = tg.SGD(model.parameters(), chosen.lr)
     steps = tg.updates(lambda x, y: tg.cross_entropy(model(x), y), loader, optimizer)
     for _ in islice(steps, 10 * len(loader)):
         pass
@@ -109,7 +124,7 @@ def trained(seed):
 
 def rescaled(model, alpha):
     """Return the same function, written with other numbers."""
-    other = tg.nn.perceptron(64, 32, 10, dtype="float64")
+    other = tg.nn.perceptron(64, chosen.width, 10, dtype="float64")
     other.load_state_dict(model.state_dict())
     first, _, second = other.layers
     first.weight.data = alpha * first.weight.data
@@ -135,7 +150,7 @@ def difference(model, other):
 # Twelve networks, each rewritten with α = 10. For the first of them, we also go through many α.
 
 # %%
-networks = [trained(seed) for seed in tqdm(range(12), desc="networks")]
+networks = [trained(seed) for seed in tqdm(SEEDS, desc="networks")]
 sharper = [rescaled(model, 10.0) for model in networks]
 before, after = ([steepest(model)[0] for model in models] for models in (networks, sharper))
 change = max(difference(model, other) for model, other in zip(networks, sharper))
@@ -186,12 +201,34 @@ def draw_rescaled():
     return figure
 
 
-evidence.save("flat_and_sharp_rescaled", draw_rescaled)
+evidence.save(
+    "flat_and_sharp_rescaled",
+    draw_rescaled,
+    caption="Left, λmax of one network, written with another α: it gives the same answers at every "
+    "point of this curve. Right, the loss along the steepest direction, as trained and rewritten.",
+    alt="Left: λmax falls to a minimum and then grows like α². Right: two valleys, the rewritten "
+    "one much narrower.",
+)
+
+# %% bet
+evidence.bet(
+    "The first layer of a trained network is multiplied by 10, the next one divided by 10. Not one "
+    "answer changes. What does its λmax do?",
+    answer="it grows more than tenfold" if growth.low > 1 else "it stays about the same",
+    options=["it stays about the same", "it grows up to tenfold", "it grows more than tenfold"],
+    told=f"It is {10**growth.mean:.0f} times as large, on average over {growth.pairs} networks.",
+)
+
+# %% why [markdown]
+# Near a minimum the loss is ½λδ², so for the same shift δ the cost is proportional to λ: that is
+# the whole argument of the drawing. But λ is measured per unit of the weights, and the units of two
+# layers of a ReLU network can be traded for each other. So λ alone says nothing about the function;
+# it can be compared between networks that were trained alike.
 
 # %% [markdown]
 # ## Verdict
 
-# %%
+# %% verdict
 evidence.report(
     "15",
     "Train and test losses differ by a shift; a flat minimum hardly changes, a sharp one a lot.",
@@ -201,6 +238,8 @@ evidence.report(
     rule="a definition if the loss rises at both, and at the sharp minimum, eight times as narrow, "
     "at least ten times as much; else contradicted",
     verdict="definition" if rises["flat"] > 0 and ratio >= 10 else "contradicted",
+    headline=f"the same shift costs {ratio:.0f} times as much",
+    quote="只要 testing loss 有一点变化,陡峭处就会发生大变化,从而导致大批次在测试时表现不好",
     caveat="a drawing made runnable: that new data shift the loss is its assumption, not a finding",
 )
 same, higher = change < 1e-12, rules.judge(growth) == "reproduced" and growth.low > 1
@@ -213,6 +252,7 @@ evidence.report(
     rule="reproduced if no score changes by more than 1e-12 of the largest, and the 95 % interval "
     "of λmax's growth lies above tenfold; else contradicted",
     verdict="reproduced" if same and higher else "contradicted",
+    headline=f"the same answers, λmax {10**growth.mean:.0f} times as large",
     caveat="so λmax alone cannot explain how a network does on new data: compare it only between "
     "networks trained alike",
 )

@@ -1,9 +1,12 @@
 # %% [markdown]
 # # How long does an update take?
 #
+# A batch of 1000 samples has a hundred times the work of a batch of 10. Does its update take a
+# hundred times as long, and how long does an epoch (回合) take?
+#
 # Without parallel computing (平行运算) an update on a large batch takes longer than one on a small
 # batch: there is more to compute. With a GPU, say the notes, B = 10 and B = 1000 take about the
-# same, and only far beyond that the time climbs steeply. So in one epoch (回合) it is the small
+# same, and only far beyond that the time climbs steeply. So in one epoch it is the small
 # batches that are slow: they have 60 000 updates to make where others have 60.
 #
 # The slide timed it for MNIST on a Tesla V100. Its vertical axis is linear and reaches 10 seconds,
@@ -33,7 +36,7 @@ parser = argparse.ArgumentParser(description="Time an update, as a function of t
 parser.add_argument("--full", action="store_true", help="the images of Fashion-MNIST, not random")
 parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy")
 parser.add_argument("--record", action="store_true", help="keep the times of --backend cupy")
-arguments = parser.parse_args()
+arguments, _ = parser.parse_known_args()
 
 # %% [markdown]
 # The network is 784-128-10, for 60 000 images of 28 × 28 pixels. How long an update takes does not
@@ -180,7 +183,7 @@ for name, (a, b, error) in fits.items():
     )
 
 
-# %%
+# %% plot
 def draw_times():
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.6))
     grid = np.geomspace(1, N, 100)
@@ -199,17 +202,43 @@ def draw_times():
     return figure
 
 
-evidence.save("update_time", draw_times)
+evidence.save(
+    "update_time",
+    draw_times,
+    caption="Seconds an update (left) and an epoch (right), on logarithmic axes: dots are "
+    "measured, lines are t = a + bB. The thick tick on each line is at B = a/b, up to which a "
+    "larger batch is nearly free.",
+    alt="Left: two rising curves, flat up to B of about a/b and then straight. Right: the time of "
+    "an epoch falls with B and levels off.",
+    lead=True,
+)
 
 # %% [markdown]
-# The thick tick on each line is at B = a/b, where the update takes twice as long as a tiny one. No
-# line has a knee: what looks like one on the slide is its linear axis. And the slide's b, 155 µs a
-# sample, is far too much for a V100 and this network, and constant: it looks like the loading of
-# the images rather than like the GPU.
-#
+# At B = a/b the update takes twice as long as a tiny one. No line has a knee: what looks like one
+# on the slide is its linear axis. And the slide's b, 155 µs a sample, is far too much for a V100
+# and this network, and constant: it looks like the loading of the images rather than like the GPU.
+
+# %% bet
+a, b, _error = fits["one thread"]
+evidence.bet(
+    "On one thread of a processor: up to which batch size is a larger batch nearly free, so that "
+    "its update takes less than twice as long as the smallest one?",
+    answer=min(("10", "100", "1000", "10000"), key=lambda size: abs(np.log(int(size) * b / a))),
+    options=["10", "100", "1000", "10000"],
+    told=f"a/b is {a / b:.0f} here: {1e3 * a:.2f} ms for every update and {1e6 * b:.1f} µs a "
+    "sample.",
+)
+
+# %% why [markdown]
+# An update has a fixed part, a, which calls the operations and makes the step, and a part for each
+# sample, b. As long as a is larger, more samples are nearly free; beyond B = a/b twice the samples
+# take twice the time. An epoch makes N/B updates, so it pays the fixed part N/B times: that is what
+# makes small batches slow.
+
+# %% [markdown]
 # ## Verdict
 
-# %%
+# %% verdict
 times = {size: np.sum(rounds[size], axis=1) for size in SIZES}
 epochs = {size: len(tg.DataLoader(train_set, size)) * times[size] for size in SIZES}
 longer = rules.paired_interval(times[1000], 2 * times[10])
@@ -219,7 +248,6 @@ flatness = {
     name: seconds[sizes_here == 1000][0] / seconds[sizes_here == 10][0]
     for name, (sizes_here, seconds, _color) in machines.items()
 }
-a, b, error = fits["one thread"]
 evidence.report(
     "6",
     "Without parallel computing one update on a large batch takes longer.",
@@ -229,6 +257,9 @@ evidence.report(
     rule="reproduced if the 95 % interval of t(1000) − 2 t(10), over paired rounds, lies above 0; "
     "contradicted if below; not seen if it includes 0",
     verdict=rules.judge(longer),
+    headline=f"one thread: B = 1000 takes {np.median(times[1000]) / np.median(times[10]):.2g} × B "
+    "= 10",
+    quote="没有平行运算时,单次更新大批次耗时更长",
     caveat=f"but hardly longer up to B ≈ {a / b:.0f}: even one thread has calls to make once",
     timing=True,
 )
@@ -245,6 +276,11 @@ evidence.report(
     verdict=rules.judge_conditions({name: flatness[name] < 2 for name in gpus})
     if gpus
     else "not measured",
+    headline=f"{gpus[0]}: B = 1000 takes {flatness[gpus[0]]:.2g} × B = 10"
+    if gpus
+    else f"no GPU at hand; the slide's own ratio is {flatness['slide: V100']:.0f}",
+    quote="含有10笔资料和含有1000笔资料的批次,每次更新的运算时间差不多,"
+    "但是含有的资料再增加,超过\\(gpu\\)的承受能力,运算时间就会急剧增加了",
     caveat="true up to B ≈ a/b, which depends on the machine, the network and the loading"
     + "; no GPU but the slide's was at hand" * (not gpus),
     timing=True,
@@ -258,6 +294,8 @@ evidence.report(
     rule="reproduced if the 95 % interval of epoch(1) − epoch(1000), over paired rounds, lies "
     "above 0; contradicted if below; not seen if it includes 0",
     verdict=rules.judge(slower),
+    headline=f"B = 1 takes {np.median(epochs[1]) / np.median(epochs[1000]):.0f} × B = 1000's epoch",
+    quote="在1 个 epoch 中,小批次反而耗时更长,大批次耗时更短",
     caveat=f"fastest here at B = {fastest}: beyond, the calls no longer count, and arrays that do "
     "not fit into the processor's cache make it slower again",
     timing=True,

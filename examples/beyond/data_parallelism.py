@@ -1,12 +1,14 @@
 # %% [markdown]
 # # One batch over many machines
 #
+# Is training with a batch (批次) that is split over many machines the same training? And what does
+# their talk cost?
+#
 # The papers on the lecture's slide "both the fish and the bear's paw" (鱼与熊掌) train with batches
-# (批次) of thousands of samples, since those can be split over many machines: *data parallelism*.
-# Each machine has the whole network and a shard of the batch, takes the gradient of the shard, and
-# all of them exchange their gradients. [Both the fish and the bear's paw](../batch/large_batch.md)
-# asks how well such batches train. Here the questions come before that: is it the same training?
-# And what does the exchange cost?
+# of thousands of samples, since those can be split over many machines: *data parallelism*. Each
+# machine has the whole network and a shard of the batch, takes the gradient of the shard, and all
+# of them exchange their gradients. [Both the fish and the bear's paw](../batch/large_batch.md) asks
+# how well such batches train.
 #
 # A gradient is a mean over samples. With nᵣ samples and the gradient gᵣ on rank r,
 #
@@ -213,12 +215,36 @@ def draw_costs():
     return figure
 
 
-evidence.save("data_parallelism", draw_costs)
+evidence.save(
+    "data_parallelism",
+    draw_costs,
+    caption="Left, measured: what a message costs, by its size. Right, a model from these numbers: "
+    "as one batch is split over more ranks, the computation shrinks and the messages add up.",
+    alt="Left: dots along a line that is flat up to some kilobytes and then rises. Right: the "
+    f"gradients' line falls, the ring's rises; their sum is least at {best} ranks.",
+    lead=True,
+)
+
+# %% bet
+evidence.bet(
+    f"One batch of {LARGE} samples is split over more and more ranks. By the model, with how many "
+    "is an update fastest?",
+    answer=str(best),
+    options=[str(2**k) for k in range(11)],
+    told=f"It is {split[0] / split.min():.0f} times as fast then as on one rank. With more ranks "
+    "the messages cost more than the computation saves.",
+)
+
+# %% why [markdown]
+# A gradient is a mean over samples, so it is the mean of the shards' gradients, weighted by their
+# sizes: the split changes the order of the additions and nothing else. The computation is divided
+# by the number of ranks, but every rank has to hear from all others, and that takes the longer the
+# more there are. So many machines want large batches.
 
 # %% [markdown]
 # ## Verdict
 
-# %%
+# %% verdict
 worst = max(max(apart[f"ranks: {ranks}"]) for ranks in (1, 2, 4))
 control = apart["ranks: 4, unweighted"][1]
 evidence.report(
@@ -232,6 +258,7 @@ evidence.report(
     "ignores the sizes of the shards, is further away than that; contradicted if they do not "
     "agree; not seen if the control agrees, too",
     verdict="contradicted" if worst > 1e-11 else "reproduced" if control > 1e-11 else "not seen",
+    headline=f"1, 2 and 4 ranks agree with one process to {worst:.0e}",
     caveat="the same update, not the same speed: the times are of this machine, and 1024 ranks are "
     f"a model, by which a batch of {LARGE} is fastest with {best} ranks",
 )

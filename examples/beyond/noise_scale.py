@@ -1,10 +1,11 @@
 # %% [markdown]
 # # The gradient noise scale: how large a batch is worth it
 #
-# The notes call the batch size (批次大小) a hyperparameter (超参数) that you set yourself.
-# McCandlish et al. (2018, arXiv:1812.06162) asked what it should depend on. The gradient of a batch
-# of B samples is that of all the data, g, and noise. With Σ, the covariance of single samples'
-# gradients,
+# The notes call the batch size (批次大小) a hyperparameter (超参数) that you set yourself. What
+# should it depend on, and does that change while a network learns?
+#
+# McCandlish et al. (2018, arXiv:1812.06162) look at the noise. The gradient of a batch of B samples
+# is that of all the data, g, and noise. With Σ, the covariance of single samples' gradients,
 #
 # $$\mathbb E\,\lVert g_B - g \rVert^2 = \frac{\operatorname{tr}\Sigma}{B},$$
 #
@@ -36,19 +37,22 @@ import rules
 # backward pass each, and g from all the data.
 
 # %%
-SEEDS, EPOCHS = range(12), (0, 1, 2, 4, 8, 16, 30)
-digits, _ = tg.datasets.digits()
+chosen = evidence.settings(
+    seed=(200, 300), width=(32, 16, 64), split=(0, 1), lr=(0.1, 0.03), batch=(32, 8)
+)
+SEEDS, EPOCHS = range(chosen.seed, chosen.seed + 12), (0, 1, 2, 4, 8, 16, 30)
+digits, _, _ = rules.digits(1437, chosen.split)
 
 
 class Learner:
     """A network that learns the digits by SGD, and tells its gradients."""
 
     def __init__(self, seed):
-        network = tg.nn.perceptron(64, 32, 10, seed=seed)
+        network = tg.nn.perceptron(64, chosen.width, 10, seed=seed)
         self.loss = lambda x, labels: tg.cross_entropy(network(x), labels)
         self.parameters = network.parameters()
-        self.loader = tg.DataLoader(digits, 32, shuffle=True, seed=seed)
-        self.steps = tg.updates(self.loss, self.loader, tg.SGD(self.parameters, lr=0.1))
+        self.loader = tg.DataLoader(digits, chosen.batch, shuffle=True, seed=seed)
+        self.steps = tg.updates(self.loss, self.loader, tg.SGD(self.parameters, chosen.lr))
 
     def learn(self, epochs):
         for _ in islice(self.steps, epochs * len(self.loader)):
@@ -110,7 +114,7 @@ for epoch in (0, 30):
     )
 
 
-# %%
+# %% plot
 def draw():
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2))
     left.plot(EPOCHS, scales.T, color="C0", alpha=0.3, linewidth=0.8)
@@ -131,13 +135,36 @@ def draw():
     return figure
 
 
-evidence.save("noise_scale", draw)
+evidence.save(
+    "noise_scale",
+    draw,
+    caption="Left, the noise scale of twelve networks while they learn. Right, noise over signal "
+    "for batches of every size: dots are measured, lines are the formula, and the dotted line "
+    "marks where noise and signal are equal.",
+    alt="Left: curves rise over the epochs, by a factor of ten and more. Right: two falling lines "
+    "with dots on them, the one after training far above the one before.",
+    lead=True,
+)
+
+# %% bet
+growth = rules.paired_interval(np.log2(scales[:, -1]), np.log2(scales[:, 0]))
+evidence.bet(
+    "Over 30 epochs of training, what happens to the noise scale, the batch size at which the "
+    "gradient's noise is as strong as its signal?",
+    answer="it grows" if growth.low > 0 else "it falls" if growth.high < 0 else "it stays",
+    options=["it falls", "it stays", "it grows"],
+    told=f"It is {2**growth.mean:.1f} times as large at the end.",
+)
+
+# %% why [markdown]
+# What all samples agree on is learned first, and then it no longer shows in the gradient: the
+# signal ‖g‖² falls. What they disagree about remains, so the noise tr Σ falls more slowly. Their
+# ratio grows, and with it the batch that is worth its work.
 
 # %% [markdown]
 # ## Verdict
 
-# %%
-growth = rules.paired_interval(np.log2(scales[:, -1]), np.log2(scales[:, 0]))
+# %% verdict
 ratios = np.concatenate([measured[e] * SIZES / predicted[e] for e in predicted])
 fits = bool((np.abs(ratios - 1) < 0.3).all())
 evidence.report(
@@ -150,6 +177,7 @@ evidence.report(
     rule="reproduced if the interval of after/before lies above 1, and if single batches' noise is "
     "tr Σ/B within 30 % at all sizes; contradicted if it lies below 1; otherwise not seen",
     verdict=rules.judge(growth) if fits else "not seen",
+    headline=f"it grows {2**growth.mean:.0f}-fold in 30 epochs",
     caveat=f"tr Σ itself goes from {np.median(noise[:, 0]):.1f} over "
     f"{np.median(noise, axis=0).max():.1f} to {np.median(noise[:, -1]):.1f}: the scale grows since "
     "‖g‖² falls. At a critical point of the whole loss it is infinite",

@@ -1,8 +1,10 @@
 # %% [markdown]
 # # What kind of point is it? Ask the Hessian
 #
-# Where the gradient is zero, gradient descent has nothing to follow: a critical point (临界点). The
-# notes say that it "may be a local minimum or a saddle point (鞍点)", that the Hessian H tells
+# Where the gradient is zero, gradient descent has nothing to follow: a critical point (临界点).
+# What kind of point is it, and how does one get away from a saddle?
+#
+# The notes say that it "may be a local minimum or a saddle point (鞍点)", that the Hessian H tells
 # which, and that at a saddle we can escape along the eigenvector (特征向量) of a negative
 # eigenvalue. For a small step d away from a point with g = 0,
 #
@@ -66,7 +68,7 @@ for name, opinion in opinions.items():
     print(f"{name:20} {truths[name]:14} H says: {opinion}")
 
 
-# %%
+# %% plot
 def draw_kinds():
     figure, panels = plt.subplots(1, 6, figsize=(9, 2.2), sharex=True, sharey=True)
     grid = np.linspace(-1, 1, 101)
@@ -82,10 +84,17 @@ def draw_kinds():
     return figure
 
 
-evidence.save("saddle_kinds", draw_kinds)
+evidence.save(
+    "saddle_kinds",
+    draw_kinds,
+    caption="Six critical points. Blue lines are higher than the point, orange ones lower; below "
+    "each picture stands what a small circle around the point shows, and what the Hessian says.",
+    alt="Six small contour maps: a minimum, a maximum, a saddle, a curve of minima, a flat minimum "
+    "and a flat saddle.",
+)
 
 # %% [markdown]
-# Blue lines are higher than the point, orange ones lower. The third and the fourth are the
+# The third and the fourth are the
 # lecture's own loss: y = w₁w₂x with the one sample x = y = 1. Its minima form the whole curve
 # w₁w₂ = 1, flat along the curve, so one eigenvalue is zero and H does not decide. It cannot:
 # v² + w⁴ and v² + w³ have the *same* H at 0, and only one of them is a minimum.
@@ -184,7 +193,7 @@ print(f"Without the step: at {stuck[-1]} after {len(stuck) - 2} updates")
 print(f"With it: at {path[-1].round(3)} after {needed} updates")
 
 
-# %%
+# %% plot
 def draw_escape():
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.4))
     grid = np.linspace(-1.7, 1.7, 201)
@@ -207,15 +216,44 @@ def draw_escape():
     return figure
 
 
-evidence.save("saddle_escape", draw_escape)
+evidence.save(
+    "saddle_escape",
+    draw_escape,
+    caption="Left, the slide's loss: one step along the eigenvector of λ = −2 (blue), then "
+    "gradient descent, which never leaves without it. Right, how much the loss falls for a step of "
+    "length ε: by ½|λ|ε², as the Hessian predicts.",
+    alt="Left: contours of (1 − w₁w₂)² with a path from the saddle at 0 to a minimum. Right: the "
+    "dots of two saddles lie on the predicted straight lines up to ε = 0.1.",
+    lead=True,
+)
+
+# %% bet
+decided = {name: "inconclusive" not in opinion.kind for name, opinion in opinions.items()}
+evidence.bet(
+    "Six critical points of functions of two variables: about how many of them does the Hessian "
+    "decide what they are?",
+    answer=f"{sum(decided.values())} of 6",
+    options=[f"{n} of 6" for n in (1, 2, 3, 4, 5, 6)],
+    told="At the others an eigenvalue is zero, and there the Hessian cannot tell.",
+)
+
+# %% play [markdown]
+# [Start near the saddle](playground.md#surface=saddle&lr=0.05&momentum=0). Put the start on the
+# line w₂ = −w₁, and gradient descent rolls into the saddle; a little beside it, it gets away.
+
+# %% why [markdown]
+# Near a critical point the loss is a quadratic form, and its eigenvalues are the curvatures along
+# its axes. If all are positive, every way leads up; if all are negative, down; if there are both,
+# it is a saddle, and the eigenvector of a negative one is a way down that the gradient cannot see.
+# A zero eigenvalue says that along its axis the loss is flat to second order, and then higher
+# orders decide.
 
 # %% [markdown]
 # ## Verdict
 
-# %%
+# %% verdict
 kinds = sorted(set(truths.values()))
 flat = not any(opinion.gradient_norm for opinion in opinions.values())
-decided = {name: "inconclusive" not in opinion.kind for name, opinion in opinions.items()}
 wrong = [name for name in opinions if decided[name] and opinions[name].kind != truths[name]]
 right = not wrong and H.tolist() == [[0, -2], [-2, 0]] and np.allclose(eigenvalues, [-2, 2])
 evidence.report(
@@ -226,6 +264,10 @@ evidence.report(
     rule="wording if the circle finds a local maximum among points of zero gradient; reproduced if "
     "it finds minima and saddles only; contradicted if a gradient is not zero",
     verdict=("wording" if "local maximum" in kinds else "reproduced") if flat else "contradicted",
+    headline=f"{len(kinds)} kinds of critical points, not two"
+    if len(kinds) > 2
+    else "minima and saddles only",
+    quote="临界点的梯度为零.临界点可能是局部最小值或者鞍点",
     caveat="maxima are left out. In a network with a linear last layer there are none: along an "
     f"output's bias the loss bends by {bend:.2g} > 0 everywhere",
 )
@@ -242,6 +284,8 @@ evidence.report(
     )
     if right
     else "contradicted",
+    headline=f"{sum(decided.values())} of {len(decided)} points decided, {len(wrong)} wrongly",
+    quote="可通过 H矩阵判断临界点是哪一个",
     caveat="no eigenvalue may be zero. The slide's own minima, w₁w₂ = 1, have one; at such points "
     "higher derivatives decide",
 )
@@ -256,6 +300,8 @@ evidence.report(
     rule="reproduced if both losses fall by ½λε² within 1 % at ε = 0.001, and gradient descent "
     "then reaches L < 1e-6, but never leaves without the step; otherwise contradicted",
     verdict="reproduced" if error < 0.01 and escaped else "contradicted",
+    headline=f"the loss falls by ½λε²; {needed} updates later L < 1e-6",
+    quote="假如通过 H矩阵判断出是鞍点,那么可以沿着 H矩阵的负的特征向量方向更新参数,从而逃离鞍点",
     caveat="the notes say “negative eigenvector”: the eigenvalue is what is negative, and −u is as "
     "good as u",
 )

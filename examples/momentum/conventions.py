@@ -1,14 +1,16 @@
 # %% [markdown]
 # # Whose momentum? The same name, three formulas
 #
-# This page adds a question to the notes. Their momentum (动量) has the learning rate inside m, as
-# in CS231n and in Sutskever et al. (2013). PyTorch, Distill and *Dive into Deep Learning* keep a
-# sum v of the bare gradients, and multiply by η outside:
+# The notes' momentum (动量) has the learning rate inside m, PyTorch's has it outside. Everybody
+# says that the two are the same. When are they not?
+#
+# The notes' form is that of CS231n and of Sutskever et al. (2013). PyTorch, Distill and *Dive into
+# Deep Learning* keep a sum v of the bare gradients, and multiply by η outside:
 #
 # $$\text{the notes: } m \leftarrow \lambda m - \eta g, \ \theta \leftarrow \theta + m;
 # \qquad \text{PyTorch: } v \leftarrow \lambda v + g, \ \theta \leftarrow \theta - \eta v.$$
 #
-# Put m = −ηv, and the one becomes the other, as everybody says. As long as η stays what it is.
+# Put m = −ηv, and the one becomes the other, as long as η stays what it is.
 
 # %%
 import sys
@@ -38,27 +40,32 @@ class OutsideMomentum(tg.Momentum):
             θ.data = θ.data - self.lr * self.m[place]  # θ ← θ − ηv
 
 
+chosen = evidence.settings(
+    seed=(200, 300), width=(32, 64, 8), lr=(0.1, 0.02), momentum=(0.9, 0.5), batch=(32, 256)
+)
+
+
 def notes(params):
-    return tg.Momentum(params, lr=0.1, momentum=0.9)
+    return tg.Momentum(params, chosen.lr, chosen.momentum)
 
 
 def pytorch(params):
-    return OutsideMomentum(params, lr=0.1, momentum=0.9)
+    return OutsideMomentum(params, chosen.lr, chosen.momentum)
 
 
 def nesterov(params):
-    return tg.Momentum(params, lr=0.1, momentum=0.9, nesterov=True)
+    return tg.Momentum(params, chosen.lr, chosen.momentum, nesterov=True)
 
 
 # %% [markdown]
 # ## On the digits, with a drop of η
 #
-# The same network, the same batches, in float64; after 60 updates η drops from 0.1 to 0.01, as
-# schedules do. The seeds 0–11 vary the first weights and the batches.
+# The same network, the same batches, in float64; after 60 updates η drops to a tenth, as schedules
+# do. Twelve seeds vary the first weights and the batches.
 
 # %%
 train, _ = tg.datasets.digits()
-DROP, UPDATES, SEEDS = 60, 100, range(12)
+DROP, UPDATES, SEEDS = 60, 100, range(chosen.seed, chosen.seed + 12)
 
 
 def weights(optimizer):
@@ -67,15 +74,15 @@ def weights(optimizer):
 
 def positions(make_optimizer, seed):
     """Return all weights before the first update and after each."""
-    model = tg.nn.perceptron(64, 32, 10, seed=seed, dtype="float64")
+    model = tg.nn.perceptron(64, chosen.width, 10, seed=seed, dtype="float64")
     optimizer = make_optimizer(model.parameters())
-    loader = tg.DataLoader(train, batch_size=32, shuffle=True, seed=seed)
+    loader = tg.DataLoader(train, chosen.batch, shuffle=True, seed=seed)
     updates = tg.updates(lambda x, labels: tg.cross_entropy(model(x), labels), loader, optimizer)
     path = [weights(optimizer)]
     for update, _ in enumerate(islice(updates, UPDATES), 1):
         path.append(weights(optimizer))
         if update == DROP:
-            optimizer.lr = 0.01
+            optimizer.lr = chosen.lr / 10
     return np.array(path)
 
 
@@ -90,9 +97,9 @@ print(f"Up to the drop the weights differ by {apart[:, : DROP + 1].max():.0e} of
 print(f"The first step after it is {factor:.1f} times as long in the notes' form; log {first}")
 
 # %% [markdown]
-# In the notes' form the next step still has λ times the last one in it, which η = 0.1 has made: the
-# ball coasts for about 1/(1 − λ) = 10 steps. In PyTorch's form a smaller η brakes at once. From
-# then on the two are on different ways. So one has to say which one a schedule was tuned for.
+# In the notes' form the next step still has λ times the last one in it, which the larger η has
+# made: the ball coasts for about 1/(1 − λ) steps. In PyTorch's form a smaller η brakes at once.
+# From then on the two are on different ways. So one has to say which one a schedule was tuned for.
 #
 # ## Nesterov: one look-ahead more
 #
@@ -139,7 +146,7 @@ print(
 )
 
 
-# %%
+# %% plot
 def draw():
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.2), width_ratios=[1, 1.2])
     shown = slice(DROP - 20, UPDATES)
@@ -165,12 +172,36 @@ def draw():
     return figure
 
 
-evidence.save("conventions", draw)
+evidence.save(
+    "conventions",
+    draw,
+    caption="Left, the length of a step on the digits: when η drops to a tenth, PyTorch's form "
+    "brakes at once and the notes' form coasts. Right, in a ravine: Nesterov's look-ahead swings "
+    "less.",
+    alt="Left: three curves; PyTorch's falls at once at the drop, the notes' and Nesterov's "
+    "slowly. Right: two paths into a ravine, Nesterov's with smaller swings.",
+    lead=True,
+)
+
+# %% bet
+evidence.bet(
+    "After 60 updates η drops to a tenth. How many times as long as PyTorch's is the first step of "
+    "the notes' form?",
+    answer=round(float(factor), 1),
+    slider=(1, 12, 0.1),
+    told="In the notes' form the last step was made with the old η, and most of it is kept.",
+)
+
+# %% why [markdown]
+# In the notes' form each gradient is multiplied by the η of its own time; in PyTorch's form all
+# gradients, old ones too, are multiplied by the η of now. With a constant η that is the same
+# factor. When η drops, the notes' m still holds steps of the old size, and needs about 1/(1 − λ)
+# updates to forget them.
 
 # %% [markdown]
 # ## Verdict
 
-# %%
+# %% verdict
 constant = apart[:, : DROP + 1].max() < 1e-14
 after = abs(first.mean) < 0.01
 looks_ahead = look_ahead_error < 1e-14 < heavy_error
@@ -187,6 +218,7 @@ evidence.report(
     verdict=rules.judge_conditions({"constant η": constant, "after a drop of η": after})
     if looks_ahead
     else "contradicted",
+    headline=f"the same until η changes; then a step {factor:.1f} × as long",
     caveat="the condition is a constant η, or v scaled along with it. Distill and Dive into Deep "
     "Learning agree with PyTorch; CS231n and Sutskever et al. with the notes",
 )

@@ -1,15 +1,17 @@
 # %% [markdown]
 # # One step of momentum is a parallelogram
 #
+# Momentum (动量) adds two arrows: a part of the last step, and the step down the slope. The notes
+# call their sum a *compromise* (折中) of the two. Is it one, in direction and in length?
+#
 # Gradient descent (梯度下降) goes against the gradient: θ¹ = θ⁰ − ηg⁰. It "uses only the previous
-# direction", say the notes. Momentum (动量) adds the last step to that, as arrows are added, by the
+# direction", say the notes. Momentum adds the last step to that, as arrows are added, by the
 # parallelogram rule (平行四边形法则). With m⁰ = 0:
 #
 # $$m^t = \lambda m^{t-1} - \eta g^{t-1}, \qquad \theta^t = \theta^{t-1} + m^t.$$
 #
-# So the next step, they say, is a *compromise* (折中) of the last step and the gradient. One
-# believes it from the picture: the diagonal lies between the two sides. Is it also no longer than
-# the longer side?
+# The picture suggests a compromise: the diagonal lies between the two sides. Is it also no longer
+# than the longer side?
 
 # %%
 import sys
@@ -151,7 +153,7 @@ for name, path in {"ravine": heavy, "digits": learned}.items():
 # the digits: the sum is longer than either (the gray band) as long as the gradients agree.
 
 
-# %%
+# %% plot
 def contours(axes):
     w1, w2 = np.meshgrid(np.linspace(-10, 3, 80), np.linspace(-4.8, 3.4, 80))
     levels = np.arange(0.1, 2.8, 0.35) ** 2
@@ -187,10 +189,20 @@ def draw_parallelograms():
     return figure
 
 
-evidence.save("parallelogram", draw_parallelograms)
+evidence.save(
+    "parallelogram",
+    draw_parallelograms,
+    caption="Left, four steps in a ravine: what is kept of the last step (dotted), the step down "
+    "the slope (blue) and their sum (orange). Right, the three lengths on the digits: where the "
+    "gradients agree, the sum is longer than both.",
+    alt="Left: parallelograms of arrows in a ravine, each diagonal between its two sides. Right: "
+    f"three lengths over 40 updates; the sum lies within the other two in {length['digits']:.0%} "
+    "of them.",
+    lead=True,
+)
 
 
-# %%
+# %% plot
 def draw_race():
     figure, panels = plt.subplots(1, 2, figsize=(7.5, 2.5))
     for axes, title in zip(panels, ("SGD", "Momentum")):
@@ -211,12 +223,39 @@ def draw_race():
     return FuncAnimation(figure, show, frames=15, interval=600)
 
 
-evidence.save("parallelogram_race", draw_race)
+evidence.save(
+    "parallelogram_race",
+    draw_race,
+    caption="SGD and Momentum down the same ravine, with the arrows of every step of Momentum.",
+    alt="Two panels: SGD swings across the ravine and creeps along it; Momentum overshoots and "
+    "turns.",
+)
+
+# %% bet
+evidence.bet(
+    "While a network learns the digits with λ = 0.9: in what share of its steps is the length of "
+    "the step between the lengths of its two parts?",
+    answer=round(100 * float(length["digits"])),
+    slider=(0, 100, 1),
+    unit=" %",
+    told="In the others the parts agree and the step is longer than both, or they oppose each "
+    "other and it is shorter than both.",
+)
+
+# %% play [markdown]
+# [See the arrows add up](playground.md#surface=ravine&momentum=0.5). Turn λ up: the steps get
+# longer along the ravine, where the gradients agree, and not across it.
+
+# %% why [markdown]
+# Adding arrows is not averaging them. The sum of two arrows always points between them, but its
+# length depends on the angle: arrows that agree make a longer one, arrows that oppose each other a
+# shorter one. That is what momentum is for: it grows along a valley, where gradients agree, and
+# cancels across it, where they alternate.
 
 # %% [markdown]
 # ## Verdict
 
-# %%
+# %% verdict
 evidence.report(
     "21",
     "Gradient descent: θ¹ = θ⁰ − ηg⁰.",
@@ -224,6 +263,8 @@ evidence.report(
     ours=f"{STEPS} steps in a ravine whose gradient is known: off by {here:.0e} of |θ|",
     rule="definition if every step is −ηg to 1e-15 of |θ|; contradicted if any is not",
     verdict="definition" if here < 1e-15 else "contradicted",
+    headline="every step is −ηg" if here < 1e-15 else "not every step is −ηg",
+    quote="往梯度移动的反方向更新参数",
 )
 present = here < 1e-15 and past_of_sgd == 0
 evidence.report(
@@ -235,6 +276,10 @@ evidence.report(
     rule="wording if the step is −ηg of the present point and the past changes not a bit of it; "
     "reproduced if it is −ηg of one step earlier; contradicted if it is neither",
     verdict="wording" if present else "reproduced" if earlier < 1e-15 else "contradicted",
+    headline="it uses the gradient of here and now"
+    if present
+    else "not the present gradient alone",
+    quote="每一次仅利用前一次的梯度下降方向",
     caveat="true if 'previous' means the index t − 1 of the formula: the gradient of here and now",
 )
 exact = max(errors.values()) < 1e-15 and min(direction.values()) == 1
@@ -248,6 +293,11 @@ evidence.report(
     rule="contradicted if any step is not the sum to 1e-15 of |θ|, or its direction not between; "
     "else definition if the length is always between, too, and wording if it is not",
     verdict=("definition" if min(length.values()) == 1 else "wording") if exact else "contradicted",
+    headline=f"between in direction, not in length ({length['digits']:.0%} of the steps)"
+    if exact and min(length.values()) < 1
+    else f"the sum of the two, to {max(errors.values()):.0e}",
+    quote="momentum 则是在gradient 的反方向上加上上一步的方向(在式子中用 "
+    "m表示),这两个方向是向量相加,用平行四边形法则",
     caveat="the formula is a definition; 'compromise' is true of the direction. The two are added, "
     "not averaged (λ + 1 ≠ 1), so steps that agree grow",
 )

@@ -1,14 +1,16 @@
 # %% [markdown]
 # # The step remembers every gradient
 #
-# The notes' other way (另一种解读方式) to read momentum (动量): m is a sum of *all* gradients so
-# far, each with its own weight. Put mᵗ = λmᵗ⁻¹ − ηgᵗ⁻¹ into itself, from m⁰ = 0 on:
+# Momentum (动量) is a sum of *all* gradients so far, each with its own weight: the notes' other way
+# (另一种解读方式) to read it. How far back does this memory reach, and how long a step does the sum
+# make?
+#
+# Put mᵗ = λmᵗ⁻¹ − ηgᵗ⁻¹ into itself, from m⁰ = 0 on:
 #
 # $$m^1 = -\eta g^0, \qquad m^2 = -\lambda\eta g^0 - \eta g^1, \qquad \dots, \qquad
 # m^t = -\eta \sum_{i<t} \lambda^{t-1-i} g^i.$$
 #
-# One believes it because it is algebra. It leaves two questions: how far back does the memory
-# reach, and how long a step does the sum make?
+# That is algebra. Here the weights are measured, one by one.
 
 # %%
 import sys
@@ -127,7 +129,7 @@ gain = np.array(lengths) / (LR * np.array(typical))
 print(f"On the digits {gain.max():.1f} at most, and {gain[-100:].mean():.1f} over the last 100")
 
 
-# %%
+# %% plot
 def draw():
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.2))
     for color, weight in zip(("C0", "C1", "C2"), weights.values()):
@@ -147,12 +149,36 @@ def draw():
     return figure
 
 
-evidence.save("weighted_sum", draw)
+evidence.save(
+    "weighted_sum",
+    draw,
+    caption="Left, the weight of a gradient in the step, by its age: a straight line is a constant "
+    "factor λ. Right, the length of a step in units of one gradient: on a constant slope it grows "
+    "to 1/(1 − λ) = 10; on the digits it stays far below.",
+    alt="Left: three falling lines for λ = 0.5, 0.9 and 0.99. Right: the constant slope's curve "
+    f"rises to 10, that of the digits to {gain.max():.1f} at most.",
+    lead=True,
+)
+
+# %% bet
+evidence.bet(
+    "With λ = 0.9, how much of the weight in a step is on the last ten gradients?",
+    answer=round(100 * float(shares[0.9])),
+    slider=(0, 100, 1),
+    unit=" %",
+    told="The rest is on all the older ones together.",
+)
+
+# %% why [markdown]
+# Each step keeps λ times the last one, so a gradient loses the factor λ with each step that passes.
+# The weights are a geometric series, and 1/(1 − λ) is its sum: as if the last 1/(1 − λ) gradients
+# counted fully and the others not at all. The step gets as long as this sum only if the gradients
+# agree.
 
 # %% [markdown]
 # ## Verdict
 
-# %%
+# %% verdict
 first = max(errors[1], errors[2], weight_error)
 evidence.report(
     "24",
@@ -162,6 +188,8 @@ evidence.report(
     f"measured one by one, to {weight_error:.0e}",
     rule="definition if all of these are below 1e-14; contradicted if one is not",
     verdict="definition" if first < 1e-14 else "contradicted",
+    headline=f"each weight is ηλ^age, to {weight_error:.0e}",
+    quote="m 是前面所有gradient 的综合,只不过乘上了不同的系数",
 )
 remembers = max(errors.values()) < 1e-14 and speed_error < 1e-6
 evidence.report(
@@ -173,6 +201,8 @@ evidence.report(
     rule="definition if the sum is m to 1e-14, and the terminal speed η/(1 − λ) to 1e-6; "
     "contradicted if either is not",
     verdict="definition" if remembers else "contradicted",
+    headline=f"all of them, {shares[0.9]:.0%} of the weight on the last ten",
+    quote="考虑在此之前计算过的所有的梯度下降方向",
     caveat=f"all, but mostly the last 1/(1 − λ): with λ = 0.9 the last 10 have {shares[0.9]:.0%} "
     "of the weight. On the digits they disagree: the step is at most "
     f"{gain.max():.1f} gradients long, not 10",
