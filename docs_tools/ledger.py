@@ -20,8 +20,8 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
     "batch": (
         "For the same samples, small batches train better, because they make more updates; for the "
         "same number of updates large ones do. On new data small ones are ahead where the first "
-        "weights are large; with the usual ones no difference is seen. Small batches end in flatter "
-        "places at equal loss, but that flatter places do better on new data is not seen.",
+        "weights are large; with the usual ones no difference is seen. At equal loss small batches "
+        "end in flatter places, but that flatter places do better on new data is not seen.",
         {
             "9": "reproduced under conditions",
             "11": "reproduced",
