@@ -19,30 +19,41 @@ TITLES = {  # of the groups of examples
 BELIEFS = {  # and the verdicts that they rest on: with others, the site is not built
     "batch": (
         "For the same samples, small batches train better, because they make more updates; for the "
-        "same number of updates they do not. On new data they do better where the first weights "
-        "are large; with the usual ones no difference is seen.",
+        "same number of updates large ones do. On new data small ones are ahead where the first "
+        "weights are large; with the usual ones no difference is seen. At equal loss small batches "
+        "end in flatter places, but that flatter places do better on new data is not seen.",
         {
             "9": "reproduced under conditions",
             "11": "reproduced",
             "13": "reproduced under conditions",
             "14": "wording",
+            "16": "reproduced under conditions",
+            "16c": "not seen",
         },
     ),
     "momentum": (
-        "A large enough λ carries a step past critical points and over small hills, and λ has to "
-        "be tuned like η. Part of the gain is only the larger effective rate η/(1 − λ).",
+        "A large enough λ carries a step past critical points and over small hills (how large, "
+        "friction predicts), and λ has to be tuned like η. Part of the gain is only the larger "
+        "effective rate η/(1 − λ).",
         {
             "20": "reproduced",
             "26": "reproduced",
-            "27": "reproduced under conditions",
+            "27": "reproduced",
             "27c": "reproduced",
         },
     ),
     "critical_points": (
         "The Hessian's eigenvalues tell what a critical point is, unless one of them is zero; at a "
-        "saddle, a negative one shows the way down. Where training ended here, minima were not "
-        "rare.",
-        {"29": "reproduced under conditions", "30": "reproduced", "31": "contradicted"},
+        "saddle, a negative one shows the way down. Training ends in minima. Among all critical "
+        "points minima are rare where these can be counted; a search cannot tell. Batches leave a "
+        "saddle sooner if they differ along the way out.",
+        {
+            "29": "reproduced under conditions",
+            "30": "reproduced",
+            "31": "contradicted",
+            "31c": "reproduced under conditions",
+            "32": "reproduced under conditions",
+        },
     ),
     "beyond": (
         "With a large enough η, training raises the Hessian's largest eigenvalue to 2/η and keeps "

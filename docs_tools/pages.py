@@ -322,7 +322,9 @@ def configuration(live):
         for title, target in entry.items()
     ]
     if live:
-        config["extra_javascript"] += ["assets/live/python.js", "assets/live/fences.js"]
+        prism = [f"prism/components/prism-{name}.min" for name in ("core", "python")]
+        scripts = ["live/python", "live/editor", *prism, "live/fences"]
+        config["extra_javascript"] += [f"assets/{script}.js" for script in scripts]
         config["extra_css"].append("assets/live/fences.css")
     config["extra_javascript"].append("assets/exercise/exercise.js")  # after what it uses
     plugins = {name: options for plugin in config["plugins"] for name, options in plugin.items()}
@@ -352,7 +354,7 @@ def written(live):
 
 def write():
     """Run the examples that have changed, and write the folder."""
-    vendored = [fetch(package) for package in ("katex", "d3-array", "d3-contour")]
+    vendored = [fetch(package) for package in ("katex", "d3-array", "d3-contour", "prismjs")]
     live = runtime() is not None
     folders, failures = run_all.run_scripts(ROOT / "build" / "examples")
     if failures:

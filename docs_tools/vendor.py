@@ -39,6 +39,12 @@ PINS = {
         r"LICENSE|dist/d3-array\.min\.js",
         ASSETS / "d3-array",
     ),
+    "prismjs": (  # the colors of code that is edited
+        "1.30.0",
+        "ac16a9106a28c53b6a6313993c816a3a02525fdfefd7614fc1703df915a9fc11",
+        r"LICENSE|components/prism-(core|python)\.min\.js",
+        ASSETS / "prism",
+    ),
     "axe-core": (  # for the tests only: can everybody read the pages?
         "4.14.1",
         "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745",

@@ -79,7 +79,8 @@ def asked(tab):
 
 @pytest.fixture
 def read(tab, address, asked):
-    return lambda page: Chapter(tab, f"{address}{page}/")
+    yield lambda page: Chapter(tab, f"{address}{page}/")
+    tab.evaluate("localStorage.clear()")  # where changes are kept
 
 
 # ── Running ──────────────────────────────────────────────────────────────────────────────────────
@@ -199,7 +200,52 @@ def test_an_endless_loop_is_stopped_and_the_page_works_again(read):
     assert chapter.button("Run", 0).is_disabled()
     chapter.press("Stop", 1)
     assert chapter.finish(1) == "Stopped. The next run starts anew."
+    chapter.press("Run", 2)  # the loop does not run again
+    assert "Block 2 was stopped, and did not run again." in chapter.finish(2)
     assert chapter.write(1, ">>> c.item()").strip() == ">>> c.item()\n9.0"  # from block 1, anew
+
+
+def test_what_is_printed_is_shown_meanwhile_and_stays_when_it_is_stopped(read):
+    chapter = read("source/backward")
+    chapter.press("Edit", 0)
+    chapter.editor(0).fill("print('so far')\nwhile True:\n    pass")
+    chapter.press("Run", 0)
+    chapter.output(0).get_by_text("so far").wait_for(timeout=LOADED)
+    chapter.press("Stop", 0)
+    assert chapter.finish(0).split() == "so far Stopped. The next run starts anew.".split()
+
+
+def test_changes_are_there_after_a_reload_until_they_are_reset(read):
+    chapter = read("source/backward")
+    chapter.press("Edit", 0)
+    chapter.editor(0).fill("print('mine')")
+    chapter.tab.reload(wait_until="networkidle")
+    assert chapter.editor(0).input_value() == "print('mine')"
+    assert chapter.editor(1).is_hidden()
+    chapter.press("Reset", 0)
+    chapter.tab.reload(wait_until="networkidle")
+    assert chapter.editor(0).is_hidden()
+
+
+def test_the_editor_has_colors_where_the_text_is(read):
+    chapter = read("source/backward")
+    chapter.press("Edit", 0)
+    chapter.editor(0).fill("def twice(x):\n    return 2 * x  # " + "long " * 60)
+    colors = chapter.tab.locator(".editor .colors:visible")
+    assert colors.locator(".keyword").all_inner_texts() == ["def", "return"]
+    assert colors.inner_text().strip() == chapter.editor(0).input_value().strip()
+    chapter.tab.keyboard.press("Control+End")
+    field = chapter.editor(0)
+    assert field.evaluate("it => it.scrollLeft") > 0
+    chapter.tab.wait_for_function(
+        "() => { const [pre, field] = document.querySelector('.editor:not([hidden])').children;"
+        " return pre.scrollLeft === field.scrollLeft; }"
+    )
+
+
+def test_blocks_carry_their_numbers(read):
+    chapter = read("source/backward")
+    assert chapter.tab.locator(".tools").nth(2).inner_text().split("\n")[-1].endswith("Block 3")
 
 
 def test_python_can_be_stopped_while_it_loads(read):

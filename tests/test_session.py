@@ -117,6 +117,21 @@ def test_the_end_of_a_long_text_is_left_out(text):
     assert shown.endswith("\n… and 30001 more characters")
 
 
+def test_an_error_comes_after_a_long_text(text):
+    shown = text("print('long ' * 10_000)\n1 / 0")
+    assert "\n… and 30001 more characters\nTraceback" in shown
+    assert shown.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_what_is_printed_is_heard_at_once_and_not_without_end(text, monkeypatch):
+    heard = []
+    monkeypatch.setattr(session, "say", heard.append)
+    text("print('first')\nassert False")
+    assert "".join(heard) == "first\n"
+    text("for i in range(10_000):\n    print('again')")
+    assert len("".join(heard)) == len("first\n") + session.LIMIT
+
+
 def test_values_and_prints_go_where_they_went_before(run):
     before = sys.displayhook, sys.stdout, sys.stderr
     run("1 / 0")

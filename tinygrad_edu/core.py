@@ -27,9 +27,9 @@ respect to an operand is a matrix, the Jacobian J, and the VJP gives gᵀJ witho
 
 First comes the graph (`Operation`, `Node`, `Variable`, `op`), then the backward pass (`grad`,
 `backward`). The operations and their VJPs are in `ops.py`. `refusals.py` checks arguments, and
-raises the errors; `entry.py` converts inputs to arrays (the last argument of each of its functions
-is how the error message begins); `recording.py` has `no_grad` and `recorded`, which turn recording
-off and on again; `backend.explain` adds to an error what an operation was given.
+raises the errors; `entry.py` converts inputs to arrays; `recording.py` has `no_grad` and
+`recorded`, which turn recording off and on again; `backend.explain` adds to an error what an
+operation was given.
 """
 
 import contextlib
@@ -44,7 +44,8 @@ from numpy import ndarray
 
 from tinygrad_edu import backend, entry, refusals
 
-# ARRAYS: the types of arrays. PLAIN: those of numbers. REAL and FLOATING: codes of dtypes.
+# ARRAYS and PLAIN: the types of arrays, and of single numbers. REAL and FLOATING: the `dtype.char`s
+# of real numbers ("d" is float64), and of floating-point numbers only.
 from tinygrad_edu.entry import ARRAYS, FLOATING, PLAIN, REAL
 from tinygrad_edu.recording import paused, recorded, recording
 
@@ -52,7 +53,8 @@ if TYPE_CHECKING:
     from tinygrad_edu.tensor import Tensor
 
 P = ParamSpec("P")  # a function's parameters
-VJP = Callable[..., Any] | None  # from (g, y, *operands, **options) to an operand's gradient
+# From (g, y, *operands, **options), where y is the result, to the gradient of one operand.
+VJP = Callable[..., Any] | None
 
 
 # ── The computational graph ──────────────────────────────────────────────────────────────────────
@@ -69,6 +71,9 @@ class Operation(NamedTuple):
 class Node:
     """A node of the computational graph: y = operation(*operands, **options), as it ran.
 
+    multiply(x, 2) has operands [x, 2], parents [x], options {} and values [y, x.array, 2], where y
+    is the array of the result. All positional arguments are operands; 2 is a constant one.
+
     A node refers to its operands, and an operand does not refer to the nodes that use it. So there
     are no reference cycles, and a graph is freed as soon as its last result is.
     """
@@ -78,7 +83,7 @@ class Node:
     operands: Sequence[Any]  # each a Variable if a gradient goes to it, else a constant
     parents: "Sequence[Variable]"  # only the Variables in `operands`, to search the graph fast
     options: dict[str, Any]
-    values: Sequence[Any]  # the arrays of y and of each operand: for VJPs, and to notice changes
+    values: Sequence[Any]  # the arrays of y and of each operand, when the operation ran
     number: int  # 1, 2, 3, … in execution order: a node comes after those that made its operands
 
 
@@ -86,15 +91,15 @@ class Variable:
     """An array and the node that produced it: the part of a Tensor that the backward pass needs.
 
     `Tensor`, in `tensor.py`, is its subclass with operators such as `+`, which call the operations,
-    with methods, and with checks on assignment. Every Variable that you meet is a Tensor. They hash
-    by identity, so they can be dictionary keys. (`x in a_list` would ask a Tensor's ==, which
-    compares elements. Look Tensors up in sets and dictionaries, where identity decides.)
+    with methods, and with checks on assignment. In use, every Variable is a Tensor. They hash by
+    identity. So test membership in sets and dictionaries only: `x in a_list` would call Tensor's
+    ==, which compares the elements.
 
     Attributes
     ----------
     array : array
-        The value, `Tensor.data`. Never modify it in place: the graph still needs it, and cannot
-        notice. You may assign a new array; what was computed from the old one is then refused.
+        The value, `Tensor.data`. You may assign a new array: a backward pass that still needs the
+        old one is refused. Never modify it in place: nothing detects that, and gradients are wrong.
     requires_grad : bool
         Whether operations on this Variable are recorded.
     gradient : Variable or None
@@ -112,9 +117,18 @@ class Variable:
         self.node: Node | None = None
 
 
+def wrap(kind: type[Variable], array: Any) -> Any:
+    """Put an array in a Variable of this class, without the checks of its constructor."""
+    variable = kind.__new__(kind)
+    # NumPy's sum of two 0-d arrays is not an array, but a NumPy number.
+    Variable.__init__(variable, np.asarray(array) if isinstance(array, np.generic) else array)
+    return variable
+
+
 _numbers = itertools.count(1)
 
 
+# It returns a decorator: from a function to one of the same parameters, which returns a Tensor.
 def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callable[P, Tensor]"]:
     """Decorate a function of arrays: make it differentiable, given a VJP for each operand.
 
@@ -135,11 +149,11 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
     *vjps : callable or None
         One for each leading positional argument; None treats it as a constant. Further arguments
         are constants, too, and a Tensor that requires a gradient is refused there. With no VJPs at
-        all the function is piecewise constant, and its result is not recorded. (Integer and boolean
-        results never are.)
+        all you declare that every derivative is 0, as that of `sign`: Tensors are allowed, and
+        nothing is recorded. (Integer and boolean results never are.)
     linear : bool
         The function is linear in all its operands together, as add is and multiply is not. So its
-        VJPs need neither y nor the operands, and get only g and the constants behind them.
+        VJPs need neither y nor the operands: they get g, and the constants after the operands.
 
     Raises
     ------
@@ -155,10 +169,10 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
     ...     return x * x * x
     >>> cube(np.array([1.0, 2.0]))
     array([1., 8.])
-    >>> x = tg.Tensor(2.0, requires_grad=True)
-    >>> (slope,) = tg.grad(cube(x), x, create_graph=True)
+    >>> x = tg.Tensor(3.0, requires_grad=True)
+    >>> (slope,) = tg.grad(cube(x), x, create_graph=True)  # 3x²
     >>> tg.grad(slope, x)  # 6x
-    (Tensor(12., dtype=float64),)
+    (Tensor(18., dtype=float64),)
     """
     # Without VJPs, every positional argument is an operand, and none has a derivative.
     vjp_of_each = vjps or itertools.repeat(None)
@@ -170,7 +184,8 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
 
         @functools.wraps(function)
         def apply(*arguments: Any, **options: Any) -> Any:
-            # Split each operand into its array, to compute with, and its Variable, for the graph.
+            # For each argument that has a VJP: `value` is the array to compute with, `operand` what
+            # the node stores, which is the Variable if a gradient goes to it, else the array.
             kind, values, operands, parents = None, [], [], []  # kind: Tensor, or None for arrays
             for operand, vjp in zip(arguments, vjp_of_each):
                 value = operand
@@ -187,7 +202,7 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
                     value = operand = as_operand(operand, name)
                 values.append(value)
                 operands.append(operand)
-            if options or len(arguments) > len(values):  # constants, which the VJPs get as well
+            if options or len(arguments) > len(values):  # what has no VJP: constants
                 others = [_without_vjp(other, name) for other in arguments[len(values) :]]
                 options = {option: _without_vjp(other, name) for option, other in options.items()}
                 values += others
@@ -203,13 +218,14 @@ def op(*vjps: VJP, linear: bool = False) -> Callable[[Callable[P, Any]], "Callab
             except Exception as error:
                 backend.explain(error, name, values)  # raises it again
 
-            # Record. These five lines are `wrap(kind, value)`, written out for speed.
+            # Record. The next five lines are `wrap(kind, value)`, written out for speed.
             result = kind.__new__(kind)
             result.array = value
             result.gradient = None
             result.requires_grad = False
             result.node = None
-            # The last condition is `recording()`, but saves the call where no `no_grad` is active.
+            # `paused.get()` is the set of `no_grad` blocks around here. Mostly it is empty; only
+            # else is `recording()` asked, whose call would cost as much as this condition.
             if parents and value.dtype.char in FLOATING and (not paused.get() or recording()):
                 result.requires_grad = True
                 result.node = node = Node()
@@ -252,14 +268,6 @@ def _without_vjp(value: Any, name: str) -> Any:
     """Take the array out of an argument that has no VJP, such as an option."""
     refusals.check_is_constant(value, name)
     return value.array if isinstance(value, Variable) else value
-
-
-def wrap(kind: type[Variable], array: Any) -> Any:
-    """Put an array in a Variable of this class, without the checks of its constructor."""
-    variable = kind.__new__(kind)
-    # NumPy's sum of two 0-d arrays is not an array, but a NumPy number.
-    Variable.__init__(variable, np.asarray(array) if isinstance(array, np.generic) else array)
-    return variable
 
 
 # ── The backward pass ────────────────────────────────────────────────────────────────────────────
@@ -308,12 +316,12 @@ def grad(
     Examples
     --------
     >>> import tinygrad_edu as tg
-    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> x = tg.Tensor([1.0, 3.0], requires_grad=True)
     >>> (g,) = tg.grad((x**3).sum(), x, create_graph=True)
     >>> g.detach()  # 3x²
-    Tensor([ 3., 12.], dtype=float64)
+    Tensor([ 3., 27.], dtype=float64)
     >>> tg.grad(g.sum(), x)  # 6x
-    (Tensor([ 6., 12.], dtype=float64),)
+    (Tensor([ 6., 18.], dtype=float64),)
     """
     # From here on all three are lists, and grad_outputs is as long as outputs.
     outputs = refusals.check_variables(Variable, outputs, "outputs")
@@ -322,7 +330,7 @@ def grad(
     with recorded() if create_graph else contextlib.nullcontext():
         gradients: dict[Variable, Any] = {}
         for output, gradient in zip(outputs, grad_outputs):
-            # `_initial_gradient` refuses an output that is a constant; `allow_unused` skips it.
+            # An output that is a constant is skipped, or else refused by `_initial_gradient`.
             if output.requires_grad or not allow_unused:
                 start = _initial_gradient(output, gradient)
                 g = start if create_graph else start.array
@@ -335,7 +343,8 @@ def grad(
     return tuple([g if g is None or isinstance(g, Variable) else wrap(kind, g) for g in results])
 
 
-_adding = threading.RLock()  # threads may share a leaf; R: a signal handler may call backward, too
+# Threads may share a leaf. R: a signal handler that runs meanwhile may call `backward`, too.
+_adding = threading.RLock()
 
 
 def backward(output: Variable, gradient: Any = None) -> None:
@@ -344,18 +353,18 @@ def backward(output: Variable, gradient: Any = None) -> None:
     See `Tensor.backward` for parameters and errors.
     """
     start = _initial_gradient(output, gradient).array
-    # A leaf may receive it unchanged, as its grad, so copy what the caller owns.
+    # The output may itself be a leaf, whose grad this array becomes: so copy the caller's.
     gradients: dict[Variable, Any] = {output: start if gradient is None else start.copy()}
     _backpropagate(gradients, inputs=None, create_graph=False)
-    # Only leaves are left in `gradients`: the backward pass removes every other one.
-    totals: dict[int, tuple[Variable, Any]] = {}  # by id(array), to notice a shared one
+    # Only leaves are left in `gradients`: the backward pass removes every other one. Each leaf must
+    # own its grad: a view (which has a `base`), or an array that another leaf has, is copied.
+    totals: dict[int, tuple[Variable, Any]] = {}  # the leaf and its array, by the array's id
     with _adding:
         for leaf, total in gradients.items():
             if leaf.gradient is not None:
                 total = leaf.gradient.array + total
             elif total.base is not None or id(total) in totals:
-                # A view, or another leaf's array (add passes one g to both): a leaf owns its grad.
-                total = total.copy()
+                total = total.copy()  # add passes one g to both its operands
             totals[id(total)] = leaf, total
         for leaf, total in totals.values():  # only now, so that an error changes no leaf
             leaf.gradient = wrap(type(leaf), total)
@@ -369,18 +378,19 @@ def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bo
     everything is a plain array, which is faster.
     """
     order = _topological_order(gradients)
+    # `wanted`: what needs a gradient, on the way to the inputs. `kept`: what was asked for.
     wanted = set(order) if inputs is None else _computed_from(inputs, order)
     kept = set(inputs or ())
     for variable in reversed(order):  # each with the node that produced it, the last one first
         node = variable.node
         if node is None or variable not in gradients:
             continue
-        # Its gradient is complete now. After this it is needed only if it was asked for.
+        # Its gradient is complete: the nodes that use it have larger numbers, so they came before.
         g = gradients[variable] if variable in kept else gradients.pop(variable)
         if variable.array is not node.values[0]:
             refusals.refuse_changed_value(node, 0)
         arguments = (variable, *node.operands) if create_graph else node.values
-        if node.operation.linear:  # else each of concatenate's n VJPs would get all n operands
+        if node.operation.linear:  # drop y and the operands: concatenate has n VJPs and n operands
             arguments = arguments[1 + len(node.operation.vjps) :]
         for index, operand in enumerate(node.operands, 1):  # values[0] is y
             if not isinstance(operand, Variable):
@@ -407,7 +417,7 @@ def _topological_order(outputs: Iterable[Variable]) -> list[Variable]:
     stack = list(visited)
     while stack:  # not recursive: Python's limit is 1000 levels, and graphs are often deeper
         node = stack.pop().node
-        for parent in () if node is None else node.parents:
+        for parent in node.parents if node else ():  # a leaf has no node
             if parent not in visited:
                 visited[parent] = None
                 stack.append(parent)
@@ -415,7 +425,7 @@ def _topological_order(outputs: Iterable[Variable]) -> list[Variable]:
 
 
 def _computed_from(inputs: Iterable[Variable], order: Iterable[Variable]) -> set[Variable]:
-    """Find the inputs and everything computed from them: no other gradient is needed."""
+    """Find the inputs and everything computed from them: gradients reach the inputs only there."""
     wanted = set(inputs)
     for variable in order:  # parents come before results
         if variable.node is not None and not wanted.isdisjoint(variable.node.parents):
@@ -446,11 +456,11 @@ def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> A
 def _unbroadcast(contribution: Any, shape: tuple[int, ...]) -> Any:
     # Broadcasting uses one number in many places. Each use is a path, so sum their gradients.
     given = contribution.shape
-    if contribution.dtype.char == "e":  # float16, in which 2048 + 1 = 2048
+    if contribution.dtype.char == "e":  # float16, in which 2048 + 1 = 2048; cast back at the end
         contribution = contribution.astype("float32")
     if len(given) > len(shape):
         contribution = contribution.sum(axis=tuple(range(len(given) - len(shape))))
-    if contribution.shape != shape and len(given) >= len(shape):  # with fewer it is refused below
+    if len(given) >= len(shape) and contribution.shape != shape:
         stretched = [axis for axis, length in enumerate(shape) if length == 1]
         contribution = contribution.sum(axis=tuple(stretched), keepdims=True)
     if contribution.shape != shape:

@@ -98,8 +98,8 @@
     const stub = cell.querySelector("code").textContent.trimEnd();
     const kept = () => recall()[page]?.[name] ?? {};
     const save = (change) => keep(page, { [name]: { ...kept(), ...change } });
-    const editor = element("textarea", { spellcheck: false, autocapitalize: "off", wrap: "off" });
-    editor.ariaLabel = `Your answer to ${name}`;
+    const field = editor.make(`Your answer to ${name}`, write, () => live.run(block));
+    let written = kept().code ?? stub;
     const state = element("span", { className: "state" });
     const block = {
       fence: cell,
@@ -107,7 +107,7 @@
       run: element("button", { type: "button", className: "check", title: "Ctrl+Enter in the editor" }, "Check"),
       output: element("div", { className: "output answer language-text", role: "status" }),
       get code() {
-        return editor.value;
+        return written;
       },
       async check() {
         const { code } = block;
@@ -125,30 +125,28 @@
     function tell() {
       const { solved, code } = kept();
       state.textContent = solved ? "Solved ✓" : code ? "Kept in this browser" : "";
-      editor.rows = Math.max(3, editor.value.split("\n").length);
       showProgress();
     }
     function write(code) {
-      editor.value = code;
+      written = code;
       save({ code: code === stub ? undefined : code });
       tell();
     }
     const again = element("button", { type: "button" }, "Start again");
     again.onclick = () => {
+      field.set(stub);
       write(stub);
       block.output.replaceChildren();
-      editor.focus();
+      field.focus();
     };
-    editor.oninput = () => write(editor.value);
-    editor.onkeydown = (event) => live.press(event, block);
     block.run.onclick = () => live.stop(block) || live.run(block);
     live.answers.push(block);
 
     cell.querySelector("pre").hidden = true;
-    cell.append(editor);
+    cell.append(field);
     const tools = element("div", { className: "tools", role: "group", ariaLabel: name }, block.run, again, state);
     cell.after(tools, block.output);
-    editor.value = kept().code ?? stub;
+    field.set(written);
     tell();
 
     // Hints in steps: the next one is there once the one before is open.

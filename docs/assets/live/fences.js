@@ -35,89 +35,121 @@ const live = (() => {
     }
   }
 
+  // Show what is printed while it is printed.
+  function listen(block) {
+    const code = element("code", {});
+    return (part) => {
+      if (!code.isConnected) block.output.replaceChildren(element("pre", {}, code));
+      code.append(part);
+    };
+  }
+
   // The blocks above come first, where their code as it now stands has not run. They are quiet
-  // unless they fail; some do so on purpose, and the page goes on.
+  // unless they fail; some do so on purpose, and the page goes on. What was stopped, such as an
+  // endless loop, does not run again unasked.
   async function run(block) {
     if (running) return;
     setRunning(block);
     const say = (text) => block.output.replaceChildren(note(text));
+    const isAbove = ({ fence }) => fence.compareDocumentPosition(block.fence) & 4; // it follows
+    const above = blocks.filter((it) => isAbove(it) && it.ran !== it.code);
+    const left = above.filter((it) => it.stopped === it.code);
+    let now; // the block whose code runs
     let failure = "Python could not be loaded";
     try {
       say("Loading Python, 16 MB …");
       await python.start();
       failure = "Python has failed";
-      const isAbove = ({ fence }) => fence.compareDocumentPosition(block.fence) & 4; // it follows
-      const above = blocks.filter((it) => isAbove(it) && it.ran !== it.code);
-      for (const it of [...above, block]) {
+      for (const it of [...above.filter((it) => !left.includes(it)), block]) {
+        now = it;
         say(it === block ? "Running …" : `Running block ${it.number}, above …`);
         const given = { page, block: it.number, code: it.code };
-        const result = await (it.check?.() ?? python.call("live/session.py", "run", given));
-        it.ran = given.code;
+        const hear = it === block ? listen(block) : undefined;
+        const result = await (it.check?.() ?? python.call("live/session.py", "run", given, hear));
+        [it.ran, it.stopped] = [given.code, undefined];
         if (it === block || result.failed) (it.show ?? show)(it, result);
+      }
+      for (const { number } of left) {
+        block.output.append(note(`Block ${number} was stopped, and did not run again.`));
       }
     } catch (error) {
       python.stop();
       for (const it of blocks) it.ran = undefined; // the names are gone
       const stopped = error.message === "stopped";
+      if (stopped && now) now.stopped = now.code;
+      const printed = stopped ? [...block.output.querySelectorAll("pre")] : [];
       say(stopped ? "Stopped. The next run starts anew." : `${failure}: ${error.message}`);
+      block.output.prepend(...printed);
     }
     setRunning(undefined);
   }
 
   // ── Changing ──────────────────────────────────────────────────────────────────────────────────
 
+  // What was changed is kept in this browser, as long as the page's own code stays the same.
+  const keyOf = (block) => `code ${page} ${block.number}`;
+  function keep(block) {
+    try {
+      if (block.code === block.original) localStorage.removeItem(keyOf(block));
+      else localStorage.setItem(keyOf(block), JSON.stringify([block.original, block.code]));
+    } catch {} // where nothing may be kept
+  }
+
+  function recall(block) {
+    try {
+      const [original, code] = JSON.parse(localStorage.getItem(keyOf(block))) ?? [];
+      return original === block.original ? code : undefined;
+    } catch {}
+  }
+
   function change(block, code) {
     block.code = code;
-    block.editor.rows = code.split("\n").length;
+    keep(block);
   }
 
   function setEditing(block, editing) {
     block.fence.querySelector("pre").hidden = block.edit.hidden = editing;
     block.editor.hidden = block.reset.hidden = !editing;
-    block.editor.value = block.code;
-    (editing ? block.editor : block.edit).focus();
+    block.editor.set(block.code);
+  }
+
+  function edit(block) {
+    setEditing(block, true);
+    block.editor.focus();
   }
 
   function reset(block) {
     change(block, block.original);
     block.output.replaceChildren();
     setEditing(block, false);
-  }
-
-  function press(event, block) {
-    if (event.key !== "Enter" || event.isComposing) return;
-    event.preventDefault();
-    if (event.ctrlKey || event.metaKey) return run(block);
-    // A new line starts as this one does, or further right; in a session, with a prompt.
-    const line = block.code.slice(0, event.target.selectionStart).split("\n").at(-1);
-    let [start, prompt] = line.match(/^(>>> |\.\.\. )? */);
-    if (line.trimEnd().endsWith(":")) start = `${start.replace(">>>", "...")}    `;
-    else if (!prompt && block.code.startsWith(">>>")) start = ">>> ";
-    document.execCommand("insertText", false, `\n${start}`); // which can be undone
+    block.edit.focus();
   }
 
   const blocks = [...document.querySelectorAll(".highlight.run")].map((fence, index) => {
-    const original = fence.querySelector("code").textContent.trimEnd();
-    const block = { fence, number: index + 1, original, ran: undefined };
+    const code = fence.querySelector("code").textContent.trimEnd();
+    const block = { fence, number: index + 1, original: code, code };
     const ariaLabel = `Block ${block.number}`;
     const button = (label, onclick, hidden) =>
       element("button", { type: "button", onclick, hidden }, label);
     block.run = button("Run", () => (running === block ? python.stop() : run(block)));
-    block.edit = button("Edit", () => setEditing(block, true));
+    block.edit = button("Edit", () => edit(block));
     block.reset = button("Reset", () => reset(block), true);
     block.run.title = "Ctrl+Enter in the editor";
-    const field = { hidden: true, spellcheck: false, autocapitalize: "off", wrap: "off" };
-    block.editor = element("textarea", { ariaLabel: `${ariaLabel}: its code`, ...field });
-    block.editor.oninput = () => change(block, block.editor.value);
-    block.editor.onkeydown = (event) => press(event, block);
+    const changed = (code) => change(block, code);
+    block.editor = editor.make(`${ariaLabel}: its code`, changed, () => run(block));
+    block.editor.hidden = true;
     block.output = element("div", { className: "output language-text", role: "status" });
-    const buttons = [block.run, block.edit, block.reset];
+    const buttons = [block.run, block.edit, block.reset, element("span", {}, ariaLabel)];
     fence.append(block.editor);
-    fence.after(element("div", { className: "tools", role: "group", ariaLabel }, ...buttons));
-    fence.nextSibling.after(block.output);
-    change(block, original);
+    const tools = element("div", { className: "tools", role: "group", ariaLabel }, ...buttons);
+    fence.after(tools, block.output);
+    const changedBefore = recall(block);
+    if (changedBefore !== undefined) {
+      block.code = changedBefore;
+      setEditing(block, true);
+    }
     return block;
   });
   const answers = []; // to exercises: they are checked after the blocks above, and are not run
-  return { page, run, press, answers, stop: (block) => running === block && python.stop() };
+  return { page, run, answers, stop: (block) => running === block && python.stop() };
 })();

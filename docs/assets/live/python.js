@@ -1,7 +1,8 @@
 // Python for the pages. It is loaded, 16 MB, when a page first asks for it.
 //
 //   python.start()                    a promise of what runs: "Python 3.14, NumPy …"
-//   python.call(file, name, given)    calls a function of a file in assets/ by keywords
+//   python.call(file, name, given)    calls a function of a file in assets/ by keywords; a fourth
+//                                     argument, a function, hears what is printed meanwhile
 //   python.stop()                     ends it, whatever it does; the next call starts it anew
 const python = (() => {
   const home = document.currentScript.src;
@@ -17,6 +18,7 @@ const python = (() => {
       worker.onmessage = ({ data }) => {
         if (data.about) resolve(data.about);
         else if (data.failed) stop(data.failed);
+        else if (data.part) waiting.get(data.id).hear?.(data.part);
         else {
           const { resolve, reject } = waiting.get(data.id);
           waiting.delete(data.id);
@@ -29,10 +31,10 @@ const python = (() => {
   }
 
   let count = 0;
-  async function call(file, name, given) {
+  async function call(file, name, given, hear) {
     await start();
     return new Promise((resolve, reject) => {
-      waiting.set((count += 1), { resolve, reject });
+      waiting.set((count += 1), { resolve, reject, hear });
       worker.postMessage({ id: count, file: `../${file}`, name, given });
     });
   }
