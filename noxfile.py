@@ -131,7 +131,7 @@ def mutation(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Run the examples that have changed, and compare the verdicts."""
     session.install("-e", ".[examples]")
-    session.run("python", "examples/run_all.py", *session.posargs)
+    session.run("python", "examples/run_all.py", "--draw", "2", *session.posargs)
 
 
 @nox.session

@@ -5,6 +5,9 @@
     ```python source="core.py:grad" from="for " to="return" docstring="no"     some of its lines
     ```python draw alt="x·x + x"        run as code; its last expression, an SVG or the figure of
                                         a backward pass, is shown below
+    ```python exercise="cube"           what a reader starts from; it must fail a check
+    ```python check="cube"              the checks, of which readers see the results
+    ```python solution="cube"           run as code; all checks must hold
     ```python browser="no"              run as code, but not by Python in a reader's browser: it
                                         needs threads, Matplotlib or SciPy
 
@@ -20,6 +23,7 @@ import doctest
 import io
 import re
 import shlex
+import sys
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +31,9 @@ from typing import NamedTuple
 import tinygrad_edu
 
 ROOT = Path(__file__).parent.parent
+sys.path += [str(ROOT / "docs" / "assets" / folder) for folder in ("live", "exercise")]
+import exercise  # what readers' browsers run, too
+
 PACKAGE = Path(tinygrad_edu.__file__).parent
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})([^\n]*)\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
 ERROR = re.compile(r"\w*(Error|Exception): ")
@@ -150,7 +157,7 @@ def execute(fence, page, namespace):
 
 def runs(fence, browser=False):
     """Tell whether a fence is code to run; with `browser`, by Python in a reader's browser."""
-    code = fence.language == "python" and "source" not in fence.options
+    code = fence.language == "python" and not {"source", "exercise", "check"} & set(fence.options)
     return code and not (browser and fence.options.get("browser") == "no")
 
 
@@ -163,6 +170,9 @@ def run(text, page, namespace, browser=False):
     for fence, after in zip(fences, [*fences[1:], None]):
         if not runs(fence, browser):
             continue
+        if name := fence.options.get("solution"):
+            stub, checks = (one_fence(fences, kind, name, page) for kind in ("exercise", "check"))
+            judge(page, stub, checks, fence, namespace)
         follows = after and after.language == "text" and not text[fence.end : after.start].strip()
         expected = after.body.strip() if follows and ERROR.match(after.body) else ""
         raises = after.options.get("raises", "") if follows else ""
@@ -183,6 +193,23 @@ def run(text, page, namespace, browser=False):
         yield fence, value
 
 
+def one_fence(fences, kind, name, page):
+    """Find the stub or the checks of an exercise."""
+    found = [fence for fence in fences if fence.options.get(kind) == name]
+    if len(found) != 1:
+        raise ValueError(f'{page}: there are {len(found)} fences with {kind}="{name}"')
+    return found[0]
+
+
+def judge(page, stub, checks, solution, namespace):
+    """Make sure that a solution passes all checks, and that what it starts from does not."""
+    for fence, expected in ((stub, False), (solution, True)):
+        result = exercise.check(page, fence.body, checks.body, namespace)
+        if result["solved"] != expected:
+            told = "solves" if result["solved"] else "does not solve"
+            raise AssertionError(f"{page}:{fence.line}: this {told} the exercise: {result}")
+
+
 # ── What readers see ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -200,6 +227,14 @@ def drawing(svg, alt):
         data = base64.b64encode(picture.encode()).decode()
         lines.append(f"![{alt}](data:image/svg+xml;base64,{data}#only-{theme})")
     return "\n".join(lines)
+
+
+def cell(stub, checks):
+    """Mark what an exercise starts from; its checks are not for the eye, and no secret."""
+    data = base64.b64encode(checks.body.encode()).decode()
+    name, needs = stub.options["exercise"], stub.options.get("browser", "yes")
+    more = f'data-browser="{needs}" data-checks="{data}"'
+    return f"```{{ .python .exercise #exercise-{name} {more} }}\n{stub.body}```"
 
 
 def expand(text, page, live=False):
@@ -228,6 +263,11 @@ def expand(text, page, live=False):
             except (ValueError, TypeError, OSError) as error:
                 raise ValueError(f"{page}:{fence.line}: {error}") from error
             shown = f'```python title="{title}"\n{code}\n```'
+        elif "exercise" in options:
+            checks = one_fence(fences, "check", options["exercise"], page)
+            shown = cell(fence, checks)
+        elif "check" in options:
+            shown = ""
         elif fence.start in errors:
             shown = f"```text\n{errors[fence.start]}\n```"
         elif fence.language == "python":

@@ -19,13 +19,16 @@ TITLES = {  # of the groups of examples
 BELIEFS = {  # and the verdicts that they rest on: with others, the site is not built
     "batch": (
         "For the same samples, small batches train better, because they make more updates; for the "
-        "same number of updates they do not. On new data they do better where the first weights "
-        "are large; with the usual ones no difference is seen.",
+        "same number of updates large ones do. On new data small ones are ahead where the first "
+        "weights are large; with the usual ones no difference is seen. At equal loss small batches "
+        "end in flatter places, but that flatter places do better on new data is not seen.",
         {
             "9": "reproduced under conditions",
             "11": "reproduced",
             "13": "reproduced under conditions",
             "14": "wording",
+            "16": "reproduced under conditions",
+            "16c": "not seen",
         },
     ),
     "momentum": (

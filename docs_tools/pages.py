@@ -18,6 +18,7 @@ import textwrap
 import zipfile
 import zlib
 
+import course
 import fences
 import ledger
 import prose
@@ -316,6 +317,7 @@ def configuration(live):
         scripts = ["live/python", "live/editor", *prism, "live/fences"]
         config["extra_javascript"] += [f"assets/{script}.js" for script in scripts]
         config["extra_css"].append("assets/live/fences.css")
+    config["extra_javascript"].append("assets/exercise/exercise.js")  # after what it uses
     plugins = {name: options for plugin in config["plugins"] for name, options in plugin.items()}
     python = plugins["mkdocstrings"]["handlers"]["python"]
     name, data = inventory()
@@ -351,6 +353,7 @@ def write():
     pages = written(live)
     pages["index.md"] = pages["index.md"].replace("{addresses}", addresses(settings()))
     pages["lecture.md"] = ledger.fill(pages["lecture.md"], folders)
+    pages |= course.pages(chapters(), pages["course.md"])
     pages |= notes(folders) | {"ledger.md": ledger.ledger(folders)} | speed() | reference()
     for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / name).read_text(encoding="utf-8")

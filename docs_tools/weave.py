@@ -85,7 +85,8 @@ def claims_card(claims):
     """Quote the notes, in their own words and in ours."""
     said, before = [], None
     for claim in claims:
-        quoted = f'<p class="quote">{claim["quote"]}</p>' if claim["quote"] != before else ""
+        quote = re.sub(r"\\\((.*?)\\\)", r"\1", claim["quote"])  # what stood as a formula
+        quoted = f'<p class="quote">{quote}</p>' if claim["quote"] != before else ""
         before = claim["quote"]
         said.append(
             f"<blockquote>{quoted if before else ''}<p>{escaped(claim['statement'])} "

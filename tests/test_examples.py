@@ -251,6 +251,7 @@ OVERTURNED = [
             ("generalization_gap", "swapped treatments", "13"),
             ("generalization_gap", "SGD climbs", "14"),
             ("sharpness", "the loader ignores batch_size", "16"),
+            ("sharpness_and_test", "swapped treatments", "16c"),
             ("summary_table", "the loader ignores batch_size", "17"),
             ("batch_size_tuning", "momentum pulls back", "18"),
             ("large_batch", "swapped treatments", "19"),

@@ -1,5 +1,5 @@
 // Run, change and reset the code on a page. Python is loaded when code is first run.
-(() => {
+const live = (() => {
   if (location.protocol === "file:") return; // no worker can start from there
   const page = location.pathname;
   let running; // the block whose Run was pressed
@@ -29,8 +29,8 @@
 
   function setRunning(block) {
     running = block;
-    for (const other of blocks) {
-      other.run.textContent = other === block ? "Stop" : "Run";
+    for (const other of [...blocks, ...answers]) {
+      other.run.textContent = other === block ? "Stop" : other.label ?? "Run";
       other.run.disabled = block && other !== block;
     }
   }
@@ -51,7 +51,8 @@
     if (running) return;
     setRunning(block);
     const say = (text) => block.output.replaceChildren(note(text));
-    const above = blocks.slice(0, blocks.indexOf(block)).filter((it) => it.ran !== it.code);
+    const isAbove = ({ fence }) => fence.compareDocumentPosition(block.fence) & 4; // it follows
+    const above = blocks.filter((it) => isAbove(it) && it.ran !== it.code);
     const left = above.filter((it) => it.stopped === it.code);
     let now; // the block whose code runs
     let failure = "Python could not be loaded";
@@ -64,9 +65,9 @@
         say(it === block ? "Running …" : `Running block ${it.number}, above …`);
         const given = { page, block: it.number, code: it.code };
         const hear = it === block ? listen(block) : undefined;
-        const result = await python.call("live/session.py", "run", given, hear);
+        const result = await (it.check?.() ?? python.call("live/session.py", "run", given, hear));
         [it.ran, it.stopped] = [given.code, undefined];
-        if (it === block || result.failed) show(it, result);
+        if (it === block || result.failed) (it.show ?? show)(it, result);
       }
       for (const { number } of left) {
         block.output.append(note(`Block ${number} was stopped, and did not run again.`));
@@ -149,4 +150,6 @@
     }
     return block;
   });
+  const answers = []; // to exercises: they are checked after the blocks above, and are not run
+  return { page, run, answers, stop: (block) => running === block && python.stop() };
 })();
