@@ -57,8 +57,14 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
     "beyond": (
         "With a large enough η, training raises the Hessian's largest eigenvalue to 2/η and keeps "
         "it there. Nearly all other eigenvalues are close to zero, and most of a batch's gradient "
-        "lies along the few large ones.",
-        {"D1": "reproduced", "D2": "reproduced under conditions", "D3": "reproduced"},
+        "lies along the few large ones. With a fixed η the loss ends on a floor in proportion to "
+        "η/((1 − λ)B).",
+        {
+            "D1": "reproduced",
+            "D2": "reproduced under conditions",
+            "D3": "reproduced",
+            "D5": "reproduced",
+        },
     ),
 }
 HEAD = """\
