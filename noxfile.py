@@ -144,7 +144,7 @@ def site(session: nox.Session) -> None:
         session.run("properdocs", "serve", "-f", configuration)
         return
     session.run("properdocs", "build", "--strict", "-f", configuration)
-    names = ("site_pages", "site", "live", "playground_page", "players", "pyodide")
+    names = ("site_pages", "site", "live", "playground_page", "players", "learn", "pyodide")
     files = [f"tests/test_{name}.py" for name in names]
     session.run("pytest", "-q", *files, *session.posargs)
 

@@ -72,7 +72,8 @@ def collect(pages):
             name = stub.options["exercise"]
             solution = re.sub(r"python solution=\S+", "python", textwrap.dedent(solution)).strip()
             parts = (prose, stub.body, says(checks.body), solution)
-            found[name] = Exercise(name, question[1], page, chapter, *parts)
+            title = question[1][0].upper() + question[1][1:]
+            found[name] = Exercise(name, title, page, chapter, *parts)
     return found
 
 

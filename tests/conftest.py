@@ -17,6 +17,8 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_site_pages.py": "is about pages of the site",
     "test_session.py": "runs chapters as a browser does, where there is only NumPy",
     "test_playground.py": "computes for a browser, where there is only NumPy",
+    "test_learn.py": "opens pages in a browser",
+    "test_exercises.py": "checks answers as a browser does, where there is only NumPy",
     "test_pages.py": "runs pages that show NumPy's arrays",
     "test_evidence.py": "judges numbers on the host",
     "test_rules.py": "judges numbers on the host",

@@ -2,6 +2,9 @@
 document.querySelectorAll(".arithmatex").forEach((formula) => {
   const text = formula.textContent.trim();
   katex.render(text.slice(2, -2), formula, { displayMode: text.startsWith("\\[") });
+  // One that scrolls can be reached by the keyboard.
+  const reach = () => (formula.tabIndex = formula.scrollWidth > formula.clientWidth ? 0 : -1);
+  if (formula.localName === "div") new ResizeObserver(reach).observe(formula);
 });
 
 // A screen reader reads out the name of a dialog.

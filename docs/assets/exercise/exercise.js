@@ -38,13 +38,15 @@
     const ariaLabel = "Exercises solved";
     counted.replaceChildren(element("progress", { max: cells.length || 1, value: solved, ariaLabel }), text);
     document.querySelectorAll(".solved-mark").forEach((it) => it.remove());
-    for (const link of document.querySelectorAll("article a[href], .md-nav--primary a.md-nav__link[href]")) {
+    // Links to exercises, and to chapters in lists of them.
+    const links = 'article a[href*="#exercise-"], article td:first-child a[href], .md-nav--primary a.md-nav__link[href]';
+    for (const link of document.querySelectorAll(links)) {
       const { pathname, hash } = new URL(link.href);
       const { total, ...answers } = all[pathname] ?? {};
       const names = hash.startsWith("#exercise-") ? [hash.replace("#exercise-", "")] : Object.keys(answers);
       const done = names.filter((name) => answers[name]?.solved).length;
       const isPart = hash && !hash.startsWith("#exercise-");
-      if (!done || isPart || (pathname === page && !hash)) continue;
+      if (!done || isPart) continue;
       const mark = hash || done === total ? "✓" : `${done}/${total}`;
       const title = hash ? "solved" : `${done} of ${total} exercises solved`;
       link.append(element("span", { className: "solved-mark", title }, ` ${mark}`));
