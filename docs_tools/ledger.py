@@ -19,9 +19,8 @@ TITLES = {  # of the groups of examples
 BELIEFS = {  # and the verdicts that they rest on: with others, the site is not built
     "batch": (
         "For the same samples, small batches train better, because they make more updates; for the "
-        "same number of updates large ones do. On new data small ones are ahead where the first "
-        "weights are large; with the usual ones no difference is seen. At equal loss small batches "
-        "end in flatter places, but that flatter places do better on new data is not seen.",
+        "same number of updates large ones do. At equal training loss small batches end in flatter "
+        "places, but neither they nor flatter places are seen to do better on new data by a point.",
         {
             "9": "reproduced under conditions",
             "11": "reproduced",
@@ -58,8 +57,14 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
     "beyond": (
         "With a large enough η, training raises the Hessian's largest eigenvalue to 2/η and keeps "
         "it there. Nearly all other eigenvalues are close to zero, and most of a batch's gradient "
-        "lies along the few large ones.",
-        {"D1": "reproduced", "D2": "reproduced under conditions", "D3": "reproduced"},
+        "lies along the few large ones. With a fixed η the loss ends on a floor in proportion to "
+        "η/((1 − λ)B).",
+        {
+            "D1": "reproduced",
+            "D2": "reproduced under conditions",
+            "D3": "reproduced",
+            "D5": "reproduced",
+        },
     ),
 }
 HEAD = """\

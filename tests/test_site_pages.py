@@ -168,7 +168,7 @@ def test_what_to_believe_rests_on_the_expected_verdicts():
 
 def test_another_verdict_changes_what_to_believe():
     claims = [{"claim": claim, "verdict": "reproduced"} for claim in EXPECTED]
-    with pytest.raises(ValueError, match="Where training ended here.* but claim 29"):
+    with pytest.raises(ValueError, match="Training ends in minima.* but claim 29"):
         ledger.believe("critical_points", claims)
 
 

@@ -35,17 +35,12 @@ import rules
 
 # %%
 chosen = evidence.settings(
-    seed=(200, 300),
-    width=(64, 128),
-    split=(0, 1),
-    lr=(0.025, 0.035),
-    start=(10.0, 5.0),
-    batch=(4, 8),
+    seed=(200, 300), width=(64, 128), split=(0, 1), lr=(0.025,), start=(10.0, 5.0), batch=(4,)
 )
 SMALL, LARGE = chosen.batch, 500
 DATA = rules.digits(LARGE, chosen.split)
 RATES = [chosen.lr * 2**k for k in range(5)]
-SEEDS = range(chosen.seed, chosen.seed + 12)
+SEEDS = range(chosen.seed, chosen.seed + 24)
 WIDE = f"first weights × {chosen.start:g}"
 STARTS = {"usual first weights": 1.0, WIDE: chosen.start}
 UPDATES = {SMALL: 4000, LARGE: 3000}  # at most
@@ -157,10 +152,10 @@ evidence.save(
     "generalization_gap",
     draw_gaps,
     caption="The small batch's lead in accuracy, in points: dots on test data, rings on training "
-    "data. Above, Keskar's networks; below, ours, with 95 % intervals: a lead where the first "
-    "weights are large, none to be seen with the usual ones.",
-    alt="Dots of Keskar's six networks between 0 and 6 points; our intervals include zero for the "
-    "usual first weights and lie to the right of it for large ones.",
+    "data. Above, Keskar's networks; below, ours, with 95 % intervals. At equal training loss no "
+    "lead of a point is left.",
+    alt="Dots of Keskar's six networks between 0 and 6 points; our six intervals lie within about "
+    "one point of zero.",
     lead=True,
 )
 
@@ -189,7 +184,7 @@ def draw_losses():
 evidence.save(
     "generalization_gap_losses",
     draw_losses,
-    caption="The losses of twelve networks with each batch, from large first weights: lines on "
+    caption="The losses of 24 networks with each batch, from large first weights: lines on "
     "test data, dots on training data. No test loss rises much above its minimum.",
     alt="Blue and orange curves fall and level off; the dotted ones go on falling.",
 )
@@ -208,29 +203,20 @@ print(f"rise of the test loss above its minimum, log, LB − SB: {more_rise}")
 # %% bet
 usual, wide = (gaps[name, "loss ≤ 0.01"] for name in STARTS)
 evidence.bet(
-    "Both batches with their best learning rate and the same training loss: where is the small "
-    "batch ahead on new digits?",
-    answer={
-        ("not seen", "not seen"): "nowhere to be seen",
-        ("reproduced", "not seen"): "with the usual first weights only",
-        ("not seen", "reproduced"): "with large first weights only",
-        ("reproduced", "reproduced"): "with both first weights",
-    }.get((rules.judge(usual), rules.judge(wide)), "nowhere to be seen"),
-    options=[
-        "nowhere to be seen",
-        "with the usual first weights only",
-        "with large first weights only",
-        "with both first weights",
-    ],
-    told=f"The lead is {usual.mean:+.2f} points with the usual first weights, {wide.mean:+.2f} "
-    "with large ones.",
+    "Both batches with their best learning rate and the same training loss, from first weights ten "
+    "times the usual: by how many points is the small batch ahead on new digits?",
+    answer=round(wide.mean, 1),
+    slider=(-3, 6, 0.1),
+    unit=" points",
+    told=f"The 95 % interval goes from {wide.low:+.1f} to {wide.high:+.1f}; with the usual first "
+    f"weights it is {usual.mean:+.1f}.",
 )
 
 # %% why [markdown]
-# From large first weights a network can get everything right while it stays near its start, with
-# weights that have little to do with the digits. The noise of small batches moves it farther from
-# there. From small first weights there is nothing to stay near: either batch has to build its
-# weights from the data, and both end about as well.
+# "Equal training accuracy" is not equal training: when the last image is right, the small batch's
+# loss is about a third of the large one's, because its noise made it take more updates to get
+# there. At equal loss, and with the best learning rate for each, little is left of the lead. What
+# remains of it depends on the first weights and on the learning rates, more than on the batch.
 
 # %% [markdown]
 # ## Verdict
@@ -246,11 +232,11 @@ evidence.report(
     "(C1–C4) points",
     ours="the small batch's lead in points, each batch with its own rate, on 937 digits: "
     + "; ".join(f"{', '.join(key)} {gap:.2f}" for key, gap in gaps.items()),
-    rule="for two starts and three meanings of equal, the 95 % interval of the lead over 12 fresh "
+    rule="for two starts and three meanings of equal, the 95 % interval of the lead over 24 fresh "
     "seeds is above 0: reproduced if in all six, under conditions if in some; if in none, "
     "contradicted where an interval is below 0, else not seen. A pair counts if both runs arrive",
     verdict=ruling,
-    headline=f"{wide.mean:+.1f} points from large weights, {usual.mean:+.1f} from usual ones",
+    headline=f"at equal loss {usual.mean:+.1f} points, {wide.mean:+.1f} from large weights",
     quote="红框框中可以看出在训练时 SB(小批次)和 LB(大批次)的准确率都高,但是在testing "
     "时,SB的准确率还是比较高,而LB的准确率则更差点",
     caveat=f"pairs left out: {sum(gap.broken for gap in gaps.values())}. With the best rates, and "

@@ -449,14 +449,15 @@ evidence.report(
     f"search finds {found_share['linear', 0]:.0%} to {found_share['linear', 1000]:.0%} there. Tanh "
     f"networks: the search finds {found_share['tanh', 0]:.0%} minima from update 0, "
     f"{found_share['tanh', 1000]:.0%} from 1000",
-    rule="linear: reproduced if fewer than 10 % of the known points have no negative eigenvalue, "
-    "and the Hessian says so of the lowest alone; else contradicted. Tanh: by the search, but not "
-    "measured if its share moves by more than 20 points with its start",
+    rule="what is counted decides. Linear: reproduced if fewer than 10 % of the known points have "
+    "no negative eigenvalue, and the Hessian says so of the lowest alone; else contradicted. Tanh: "
+    "by the search, but not measured if its share moves by more than 20 points with its start",
     verdict=rules.judge_conditions(
         {
             "linear autoencoder": bool(exact and one / len(counted) < RARE),
             "tanh networks": of_tanh,
-        }
+        },
+        leading=["linear autoencoder"],
     ),
     caveat="searches do not find critical points as often as they occur (Frye et al. 2019, "
     "arXiv:1901.10603), and may stop where nothing is critical (Frye et al. 2021, arXiv:2003.10397)"
