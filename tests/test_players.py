@@ -201,6 +201,23 @@ def test_the_keys_of_a_presentation(page, address):
     assert page.locator(".presented").count() == 0
 
 
+def test_a_class_clicks_through_the_presets(page, address):
+    page.goto(f"{address}playground/?present")
+    page.wait_for_selector(".presented[data-source]")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("PageDown")
+    page.wait_for_function("document.querySelector('[data-pg=lr]').ariaValueText === '2.2'")
+    assert page.evaluate("location.hash") == "#surface=ravine&lr=2.2&momentum=0.5"
+    assert step(page) == "0"  # hidden again, so that a class can bet
+    assert page.get_attribute(PATH, "d").count("L") == 0
+    page.keyboard.press("PageUp")
+    page.wait_for_function("document.querySelector('[data-pg=lr]').ariaValueText !== '2.2'")
+    page.select_option("[data-pg=presets]", label="Over the hill")
+    page.wait_for_selector(".presented[data-surface=ball]")
+    page.click("[data-pg=present]")
+    assert not page.is_visible("[data-pg=presets]")
+
+
 def test_a_small_player_is_presented_by_its_button(players):
     page = players("surface=ball&momentum=0.8")
     page.click("[data-pg=present]")

@@ -51,6 +51,7 @@ const controls = (() => {
     </figure>
     <div class="transport">
       ${button("play", "Play")} ${button("next", "Step")} ${button("reset", "Reset")}
+      <select data-pg="presets" aria-label="Presets" title="Page down: the next" hidden></select>
       <label class="time">Update <input data-pg="step" type="range" value="0"><span
         data-pg="count" class="value"></span></label>
       <label class="speed">Speed <select data-pg="speed">${Object.entries(SPEEDS)

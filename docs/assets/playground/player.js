@@ -116,9 +116,14 @@ const Player = (() => {
     }
 
     choose(surface) {
+      this.visit(`surface=${surface}`);
+    }
+
+    // To settings as links have them.
+    visit(settings) {
       if (presentation.is(this)) this.hide();
-      if (this.small) this.go({ surface }).catch((error) => this.stay(error));
-      else location.hash = `surface=${surface}`;
+      if (this.small) this.go(read(settings)).catch((error) => this.stay(error));
+      else location.hash = settings;
     }
 
     change(changes, sketch = false) {

@@ -2,6 +2,25 @@
 const presentation = (() => {
   let presented; // the player
 
+  // The settings that the page links to, for a class to click through.
+  function offerPresets(player, wanted) {
+    const links = [...document.querySelectorAll('article a[href*="#surface="]:not(.playground a)')];
+    const list = player.find("presets");
+    const name = (words) => words.replace(/^[a-z]/, (first) => first.toUpperCase());
+    const options = links.map((it) => new Option(name(it.textContent), it.hash.slice(1)));
+    list.replaceChildren(new Option("Presets", ""), ...options);
+    list.hidden = !wanted || !links.length;
+    list.onchange = () => list.value && player.visit(list.value);
+  }
+
+  function turn(player, by) {
+    const list = player.find("presets");
+    const to = list.selectedIndex + by;
+    if (to < 1 || to >= list.options.length) return;
+    list.selectedIndex = to;
+    list.onchange();
+  }
+
   function set(player, wanted) {
     presented = wanted ? player : undefined;
     player.box.classList.toggle("presented", wanted);
@@ -13,6 +32,7 @@ const presentation = (() => {
       player.box.tabIndex = -1;
       player.box.focus({ preventScroll: true });
     }
+    offerPresets(player, wanted);
     player.resize();
   }
 
@@ -33,6 +53,8 @@ const presentation = (() => {
       End: () => player.goTo(Infinity),
       ArrowUp: () => player.faster(1),
       ArrowDown: () => player.faster(-1),
+      PageDown: () => turn(player, 1),
+      PageUp: () => turn(player, -1),
       Escape: () => set(player, false),
     }[key];
     const option = player.find("surface").options["1234".indexOf(key)];
