@@ -223,7 +223,7 @@ evidence.bet(
 )
 
 # %% play [markdown]
-# [Fit a line with batches of one point](playground.md#surface=line&batch=1), and watch the path
+# [Fit a line with batches of one point](playground.md#surface=line&batch=1). Watch the path
 # near the best line: it never comes to rest. Then make the batch larger, or η smaller.
 
 # %% why [markdown]
