@@ -15,6 +15,7 @@ CHAPTERS = sorted(
     page.parent.relative_to(SITE).as_posix()
     for page in [SITE / "index.html", *SITE.glob("fifteen_*/*.html"), *SITE.glob("source/*/*.html")]
 )
+RUN = ".highlight.run"  # the cells of exercises look alike
 LOADED = 60_000  # milliseconds to wait at most for what has to load Python first
 
 
@@ -30,20 +31,24 @@ class Chapter:
         return self.tab.locator(".highlight.run").count()
 
     def button(self, name, block):
-        return self.tab.locator(".tools").nth(block).get_by_role("button", name=name, exact=True)
+        return (
+            self.tab.locator(f"{RUN} + .tools")
+            .nth(block)
+            .get_by_role("button", name=name, exact=True)
+        )
 
     def press(self, name, block):
         self.button(name, block).click()
 
     def output(self, block):
-        return self.tab.locator(".output").nth(block)
+        return self.tab.locator(f"{RUN} + .tools + .output").nth(block)
 
     def editor(self, block):
         return self.tab.get_by_role("textbox", name=f"Block {block + 1}: its code")
 
     def finish(self, block):
         self.tab.wait_for_function(
-            "block => { const tools = document.querySelectorAll('.tools')[block];"
+            "block => { const tools = document.querySelectorAll('.run + .tools')[block];"
             " return tools.firstChild.textContent === 'Run' && !tools.firstChild.disabled; }",
             arg=block,
             timeout=LOADED,
@@ -231,21 +236,28 @@ def test_the_editor_has_colors_where_the_text_is(read):
     chapter = read("source/backward")
     chapter.press("Edit", 0)
     chapter.editor(0).fill("def twice(x):\n    return 2 * x  # " + "long " * 60)
-    colors = chapter.tab.locator(".editor .colors:visible")
+    colors = chapter.tab.locator(f"{RUN} .colors:visible")
     assert colors.locator(".keyword").all_inner_texts() == ["def", "return"]
     assert colors.inner_text().strip() == chapter.editor(0).input_value().strip()
     chapter.tab.keyboard.press("Control+End")
     field = chapter.editor(0)
     assert field.evaluate("it => it.scrollLeft") > 0
     chapter.tab.wait_for_function(
-        "() => { const [pre, field] = document.querySelector('.editor:not([hidden])').children;"
+        "() => { const editor = document.querySelector('.run .editor:not([hidden])');"
+        " const [pre, field] = editor.children;"
         " return pre.scrollLeft === field.scrollLeft; }"
     )
 
 
 def test_blocks_carry_their_numbers(read):
     chapter = read("source/backward")
-    assert chapter.tab.locator(".tools").nth(2).inner_text().split("\n")[-1].endswith("Block 3")
+    assert (
+        chapter.tab.locator(f"{RUN} + .tools")
+        .nth(2)
+        .inner_text()
+        .split("\n")[-1]
+        .endswith("Block 3")
+    )
 
 
 def test_python_can_be_stopped_while_it_loads(read):
