@@ -20,14 +20,15 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
     "batch": (
         "For the same samples, small batches train better, because they make more updates; for the "
         "same number of updates large ones do. At equal training loss small batches end in flatter "
-        "places, but neither they nor flatter places are seen to do better on new data by a point.",
+        "places, and are not seen to do better on new data by a point. Flatter places do better "
+        "from the usual first weights, as long as no layer is rescaled.",
         {
             "9": "reproduced under conditions",
             "11": "reproduced",
             "13": "reproduced under conditions",
             "14": "wording",
             "16": "reproduced under conditions",
-            "16c": "not seen",
+            "16c": "reproduced under conditions",
         },
     ),
     "momentum": (
