@@ -116,7 +116,7 @@ def sheet(exercises, solved):
             "It is right if:\n\n" + "\n".join(f"* {line}" for line in it.checks),
         ]
         if solved:
-            shown.append(f"**Solution.** {at_the_top(it.solution, it.page)}")
+            shown += ["**Solution**", at_the_top(it.solution, it.page)]
         parts.append('<div class="sheet" markdown>\n\n' + "\n\n".join(shown) + "\n\n</div>")
     return "\n\n".join(parts) + "\n"
 

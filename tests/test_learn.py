@@ -312,6 +312,7 @@ def test_a_sheet_prints_every_exercise_and_solutions_only_where_asked(open_page)
     plain = open_page("exercises/").locator("article").inner_text()
     solved = open_page("exercises_solved/").locator("article").inner_text()
     assert len(re.findall(r"It is right if:", plain)) == len(WRONG)
-    assert "Solution." not in plain
-    assert solved.count("Solution.") == len(WRONG)
+    assert "Solution" not in plain
+    assert len(re.findall(r"^Solution$", solved, re.MULTILINE)) == len(WRONG)
+    assert "```" not in plain + solved  # every fence was understood
     assert json.dumps(plain).count("data-checks") == 0
