@@ -9,6 +9,7 @@ from vendor import ROOT
 
 sys.path.insert(0, str(ROOT / "examples"))
 import run_all
+from weave import minus
 
 TITLES = {  # of the groups of examples
     "batch": "Batches (批次)",
@@ -90,8 +91,7 @@ def plain(text):
     >>> plain("-0.5 of 1e-06 in a 64-64-10 network")
     '−0.5 of 1e−06 in a 64-64-10 network'
     """
-    text = re.sub(r"(?<![\w.-])-(?=\d)|(?<=\de)-(?=\d)", "−", text)
-    return re.sub(r"([\\`*_{}\[\]$|])", r"\\\1", html.escape(text, quote=False))
+    return re.sub(r"([\\`*_{}\[\]$|])", r"\\\1", html.escape(minus(text), quote=False))
 
 
 def badge(claim):

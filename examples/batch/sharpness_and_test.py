@@ -182,11 +182,13 @@ def draw():
             right.plot(np.tanh([interval.low, interval.high]), [height] * 2, color=color)
             right.plot(np.tanh(interval.mean), height, "o", color=color, markersize=6)
     left.set(xlabel="λmax", ylabel="test error, %", ylim=(0, None))
+    left.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
+    left.minorticks_off()
     left.legend(fontsize="small", loc="lower left")
     right.axvline(0, color="gray", linestyle=":")
     right.set_yticks(range(4), COLUMNS[1:])
     right.invert_yaxis()
-    right.set(xlabel="r with the test error", xlim=(-1, 1))
+    right.set(xlabel="r", xlim=(-1, 1))
     return figure
 
 
