@@ -9,6 +9,7 @@ from vendor import ROOT
 
 sys.path.insert(0, str(ROOT / "examples"))
 import run_all
+from weave import minus
 
 TITLES = {  # of the groups of examples
     "batch": "Batches (批次)",
@@ -20,14 +21,15 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
     "batch": (
         "For the same samples, small batches train better, because they make more updates; for the "
         "same number of updates large ones do. At equal training loss small batches end in flatter "
-        "places, but neither they nor flatter places are seen to do better on new data by a point.",
+        "places, and are not seen to do better on new data by a point. Flatter places do better "
+        "from the usual first weights, as long as no layer is rescaled.",
         {
             "9": "reproduced under conditions",
             "11": "reproduced",
             "13": "reproduced under conditions",
             "14": "wording",
             "16": "reproduced under conditions",
-            "16c": "not seen",
+            "16c": "reproduced under conditions",
         },
     ),
     "momentum": (
@@ -89,8 +91,7 @@ def plain(text):
     >>> plain("-0.5 of 1e-06 in a 64-64-10 network")
     '−0.5 of 1e−06 in a 64-64-10 network'
     """
-    text = re.sub(r"(?<![\w.-])-(?=\d)|(?<=\de)-(?=\d)", "−", text)
-    return re.sub(r"([\\`*_{}\[\]$|])", r"\\\1", html.escape(text, quote=False))
+    return re.sub(r"([\\`*_{}\[\]$|])", r"\\\1", html.escape(minus(text), quote=False))
 
 
 def badge(claim):

@@ -26,14 +26,22 @@ def complain(script, line, what):
     raise ValueError(f"examples/{script.parent.name}/{script.name}:{line}: {what}")
 
 
+def minus(text):
+    """Write true minus signs.
+
+    >>> minus("-0.5 of 1e-06 in a 64-64-10 network")
+    '−0.5 of 1e−06 in a 64-64-10 network'
+    """
+    return re.sub(r"(?<![\w.-])-(?=\d)|(?<=\de)-(?=\d)", "−", text)
+
+
 def escaped(text):
     """Escape text for HTML, and write true minus signs.
 
     >>> escaped("-0.5 < 1e-06 in a 64-64-10 network")
     '−0.5 &lt; 1e−06 in a 64-64-10 network'
     """
-    text = re.sub(r"(?<![\w.-])-(?=\d)|(?<=\de)-(?=\d)", "−", text)
-    return html.escape(text, quote=False)
+    return html.escape(minus(text), quote=False)
 
 
 def fenced(language, text):
@@ -105,8 +113,10 @@ def bet_box(folder, page):
         return ""
     bet = run_all.read_record(folder / "bet.json")
     names = sorted((name for name in bet if name.startswith("option ")), key=lambda it: int(it[7:]))
-    data = {key: bet[key] for key in ("question", "told", "symbol", "unit", "answer", "slider")}
-    data = html.escape(json.dumps(data | {"options": [bet[name] for name in names]}))
+    data = {key: bet[key] for key in ("symbol", "unit", "answer", "slider")}
+    data |= {key: minus(bet[key]) for key in ("question", "told")}
+    data = json.dumps(data | {"options": [bet[name] for name in names]}, ensure_ascii=False)
+    data = html.escape(data)
     return f'<section class="bet" hidden data-page="{page}" data-bet="{data}"></section>'
 
 

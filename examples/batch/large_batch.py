@@ -153,13 +153,13 @@ def draw():
     left.set(xlabel="k, times the batch", ylabel="test accuracy − B = 8's, points")
     left.set_yscale("symlog", linthresh=2)
     left.set_xticks(FACTORS, FACTORS)
-    left.legend(title="from", fontsize="small", loc="lower left")
+    left.legend(fontsize="small", loc="lower left")
     for place, gain in enumerate(gains.values()):
         right.plot([gain.low, gain.high], [place] * 2, color="C2", linewidth=2)
         right.plot(gain.mean, place, "o", color="C2", markersize=7)
     right.axvline(0, color="gray", linestyle=":")
     right.set_yticks([0, 1], ["usual", f"× {chosen.start:g}"])
-    right.set(xlabel="gain of warm-up, points", ylabel="first weights", ylim=(1.5, -0.5))
+    right.set(xlabel="gain, points", ylabel="first weights", ylim=(1.5, -0.5))
     return figure
 
 

@@ -236,7 +236,7 @@ def draw_costs():
         axes.plot(interval.mean, place, "o", color=color, markersize=7)
     axes.axvline(0, color="gray", linestyle=":")
     axes.set_yticks(range(len(shown)), [f"{name}, η = {lr:g}" for name, lr in shown])
-    axes.set(xlabel="log loss − that of “every epoch”", ylim=(-0.6, len(shown) - 0.4))
+    axes.set(xlabel="log loss − “every epoch”’s", ylim=(-0.6, len(shown) - 0.4))
     axes.invert_yaxis()
     return figure
 
