@@ -242,6 +242,8 @@ def page(script, folder, chapters=""):
         for record in map(run_all.read_record, sorted(folder.glob("figure-*.json")))
         if record["lead"]
     ]
+    described = re.sub('"([^"]*)"', r"“\1”", " ".join(question.split()))  # " ends an attribute
+    described = re.sub(r"[*`]", "", described)
     why = named["why"]["text"].strip() if "why" in named else ""
     outcome = [
         *(figure(folder, name) for name in leading),
@@ -249,7 +251,7 @@ def page(script, folder, chapters=""):
         f"## Why {{ #why }}\n\n{why}" if why else "",
     ]
     parts = [
-        f"---\ndescription: {json.dumps(' '.join(question.split()), ensure_ascii=False)}\n---",
+        f"---\ndescription: {json.dumps(described, ensure_ascii=False)}\n---",
         title,
         claims_card(claims),
         question,

@@ -60,7 +60,7 @@ def test_the_ledger_is_filtered_and_every_claim_has_an_anchor(tab, address):
 def test_a_picture_moves_where_that_is_welcome_and_can_be_stopped(motion, browser, address):
     context = browser.new_context(reduced_motion=motion)
     page = context.new_page()
-    page.goto(f"{address}notes/momentum/rolling_ball/", wait_until="networkidle")
+    page.goto(f"{address}notes/batch/mortar_and_gatling/#outcome", wait_until="networkidle")
     still, image = page.locator(".moving canvas:visible"), page.locator(".moving img:visible")
     assert (still.count(), image.count()) == ((1, 0) if motion == "reduce" else (0, 1))
     page.locator(".moving button:visible").click()
