@@ -230,11 +230,15 @@ def drawing(svg, alt):
 
 
 def cell(stub, checks):
-    """Mark what an exercise starts from; its checks are not for the eye, and no secret."""
+    """Mark what an exercise starts from; its checks are not for the eye, and no secret.
+
+    Links lead to an anchor of its own: a strict build does not see those of code.
+    """
     data = base64.b64encode(checks.body.encode()).decode()
     name, needs = stub.options["exercise"], stub.options.get("browser", "yes")
-    more = f'data-browser="{needs}" data-checks="{data}"'
-    return f"```{{ .python .exercise #exercise-{name} {more} }}\n{stub.body}```"
+    more = f'data-exercise="{name}" data-browser="{needs}" data-checks="{data}"'
+    anchor = f'<a id="exercise-{name}"></a>'
+    return f"{anchor}\n\n```{{ .python .exercise {more} }}\n{stub.body}```"
 
 
 def expand(text, page, live=False):

@@ -339,6 +339,6 @@ def test_a_page_whose_exercise_is_not_right_is_refused():
 
 def test_a_page_shows_what_to_start_from_and_hides_the_checks():
     shown = fences.expand(PAGE, "page", live=True)
-    assert '```{ .python .exercise #exercise-double data-browser="yes" data-checks="' in shown
+    assert '```{ .python .exercise data-exercise="double" data-browser="yes" data-checks="' in shown
     assert "assert double" not in shown
     assert "```{ .python .run }\ndef double(x):\n    return 2 * x" in shown

@@ -175,7 +175,7 @@ class Cell:
     """An exercise as a reader sees it."""
 
     def __init__(self, tab, name):
-        self.tab, self.cell = tab, tab.locator(f"#exercise-{name}")
+        self.tab, self.cell = tab, tab.locator(f"[data-exercise={name}]")
         self.tools = self.cell.locator("xpath=following-sibling::*[1]")
         self.output = self.cell.locator("xpath=following-sibling::*[2]")
         self.editor = tab.get_by_role("textbox", name=f"Your answer to {name}")
@@ -269,7 +269,7 @@ def test_hints_come_one_by_one(open_page):
 def test_without_python_the_exercises_say_what_they_need(tab, address):
     tab.goto((SITE / "source" / "ops" / "index.html").as_uri())
     assert "over http" in tab.locator(".needs").first.inner_text()
-    assert tab.locator("#exercise-cumsum pre").is_visible()
+    assert tab.locator("[data-exercise=cumsum] pre").is_visible()
     tab.route("**/live/fences.js", lambda route: route.fulfill(body=""))
     tab.goto(f"{address}source/ops/")
     assert "without Python" in tab.locator(".needs").first.inner_text()

@@ -28,7 +28,7 @@
 
   const page = location.pathname;
   const cells = [...document.querySelectorAll(".highlight.exercise")];
-  const nameOf = (cell) => cell.id.replace("exercise-", "");
+  const nameOf = (cell) => cell.dataset.exercise;
   const counted = element("p", { className: "progress", role: "status" });
 
   function showProgress() {
