@@ -330,9 +330,9 @@ def grad(
     with recorded() if create_graph else contextlib.nullcontext():
         gradients: dict[Variable, Any] = {}
         for output, gradient in zip(outputs, grad_outputs):
-            # An output that is a constant is skipped, or else refused by `_initial_gradient`.
+            # An output that is a constant is skipped, or else refused by `initial_gradient`.
             if output.requires_grad or not allow_unused:
-                start = _initial_gradient(output, gradient)
+                start = initial_gradient(output, gradient)
                 g = start if create_graph else start.array
                 # The same output may be given twice.
                 gradients[output] = gradients[output] + g if output in gradients else g
@@ -352,7 +352,7 @@ def backward(output: Variable, gradient: Any = None) -> None:
 
     See `Tensor.backward` for parameters and errors.
     """
-    start = _initial_gradient(output, gradient).array
+    start = initial_gradient(output, gradient).array
     # The output may itself be a leaf, whose grad this array becomes: so copy the caller's.
     gradients: dict[Variable, Any] = {output: start if gradient is None else start.copy()}
     _backpropagate(gradients, inputs=None, create_graph=False)
@@ -398,7 +398,7 @@ def _backpropagate(gradients: dict[Variable, Any], inputs: Any, create_graph: bo
             if operand.array is not node.values[index]:
                 refusals.refuse_changed_value(node, index)
             if operand in wanted:
-                contribution = _contribution(node, index, g, arguments)
+                contribution = apply_vjp(node, index, g, arguments)
                 # Add where paths meet. Not by `+=`: two gradients may be the same array.
                 if operand in gradients:
                     contribution = gradients[operand] + contribution
@@ -433,7 +433,7 @@ def _computed_from(inputs: Iterable[Variable], order: Iterable[Variable]) -> set
     return wanted
 
 
-def _contribution(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> Any:
+def apply_vjp(node: Node, index: int, g: Any, arguments: Sequence[Any]) -> Any:
     """Apply the VJP of an operand; the result has that operand's shape and dtype.
 
     With `create_graph`, g is a Tensor, and `sum` and `astype`, which make it fit, are recorded.
@@ -477,7 +477,7 @@ def _cast(contribution: Any, dtype: Any) -> Any:
     return contribution if contribution.dtype == dtype else contribution.astype(dtype)
 
 
-def _initial_gradient(output: Variable, gradient: Any) -> Any:
+def initial_gradient(output: Variable, gradient: Any) -> Any:
     """Make the initial gradient of an output: the one given, or 1 for a single number."""
     data = output.array
     refusals.check_can_start(output, gradient)

@@ -207,7 +207,7 @@ def _steps(
     result: Variable, above: Mapping[Box, list[Box]], called: Mapping[Variable, str], hasty: bool
 ) -> list[Step]:
     """Go back from the result, and tell what each node passes on."""
-    start = core._initial_gradient(result, None).array  # refuses what has no gradient
+    start = core.initial_gradient(result, None).array  # refuses what has no gradient
     totals, parts = {result: start}, {result: [show(start)]}
     top = escape(called[result])
     steps = [
@@ -266,7 +266,7 @@ def _contributions(variable: Variable, g: Any) -> list[tuple[Variable, Any, Any]
     vjps = node.operation.vjps
     arguments = node.values[1 + len(vjps) :] if node.operation.linear else node.values
     return [
-        (operand, vjps[index - 1], core._contribution(node, index, g, arguments))
+        (operand, vjps[index - 1], core.apply_vjp(node, index, g, arguments))
         for index, operand in enumerate(node.operands, 1)
         if isinstance(operand, Variable)
     ]
