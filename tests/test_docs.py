@@ -5,9 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 import tokenize
 from pathlib import Path
+from textwrap import indent
 
 import tinygrad_edu as tg
 
@@ -23,20 +23,26 @@ def inserted(path, before, code):
 
 def test_the_recipe_for_an_operation_works_to_the_letter(tmp_path):
     page = (ROOT / "docs" / "add_an_operation.md").read_text(encoding="utf-8")
-    operation, case, law = (
-        textwrap.dedent(code)
-        for code in re.findall(r"```(?:python|text)\n(.*?)```", page, flags=re.DOTALL)
-    )
+    blocks = re.findall(r'```\w+ title="([\w./]+).*?"\n(.*?)```', page, flags=re.DOTALL)
     shutil.copytree(Path(tg.__file__).parent, tmp_path / "tinygrad_edu")
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("node"))
     for name in ("pyproject.toml", "conftest.py"):
         shutil.copy(ROOT / name, tmp_path)
-    package, tests = tmp_path / "tinygrad_edu", tmp_path / "tests"
-    inserted(package / "ops.py", "# ── Choosing", operation + "\n\n")
-    inserted(tests / "test_ops.py", '    "abs": [', textwrap.indent(case, "    "))
-    inserted(tests / "test_properties.py", '    "abs": Law(', textwrap.indent(law, "    "))
-    inserted(package / "__init__.py", "    sqrt,\n", "    softplus,\n")
-    inserted(package / "__init__.py", '"tanh", "sigmoid"', '"softplus", ')
+    places = [  # the lines that its lines go in front of
+        ("tinygrad_edu/ops.py", "# ── Choosing"),
+        ("tinygrad_edu/__init__.py", "    astype,\n"),
+        ("tinygrad_edu/tensor.py", "    sin, cos, tanh, sigmoid ="),
+        ("tinygrad_edu/numpy_functions.py", "    np.tanh: ops.tanh,"),
+        ("tests/test_ops.py", '    "abs": ['),
+        ("tests/test_properties.py", '    "abs": Law('),
+    ]
+    for (path, before), (title, code) in zip(places, blocks, strict=True):
+        assert title == path
+        if path == "tinygrad_edu/__init__.py":  # where it goes into two lists
+            inserted(tmp_path / path, '"tanh", "sigmoid"', f'"{code.strip()}", ')
+            code = code.replace("\n", ",\n")
+        is_function = path == "tinygrad_edu/ops.py"
+        inserted(tmp_path / path, before, code + "\n\n" if is_function else indent(code, "    "))
 
     def run(*command):
         result = subprocess.run(
@@ -45,19 +51,22 @@ def test_the_recipe_for_an_operation_works_to_the_letter(tmp_path):
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 
-    arguments = "-q -p no:cacheprovider -o testpaths= tests/test_ops.py tests/test_properties.py"
-    passed = run("pytest", *arguments.split(), "tests/test_docs.py", "tinygrad_edu/ops.py", "-k",
-                 "softplus or quarter")  # fmt: skip
-    assert "5 passed" in passed  # second order, its law twice, the docstring, the length of core.py
+    files = "ops properties package docs".split()
+    arguments = "-q -p no:cacheprovider -o testpaths= tinygrad_edu/ops.py".split()
+    arguments += [f"tests/test_{name}.py" for name in files]
+    passed = run("pytest", *arguments, "-k", "arctan or quarter")
+    # second order, its law twice, three doors, the docstring, the length of core.py
+    assert "8 passed" in passed
     for tool in ("ruff check", "ruff format --check", "mypy"):
         module, *rest = tool.split()
         if shutil.which(module):
             run(module, *rest, *([] if module == "mypy" else ["tinygrad_edu"]))
-    code = "import tinygrad_edu as tg; print(tg.softplus(tg.Tensor(0.0)).item())"
+    code = "import numpy as np, tinygrad_edu as tg; x = tg.Tensor(1.0); "
+    code += "print(tg.arctan(x).item(), x.arctan().item(), np.arctan(x).item())"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert shown.stdout.startswith("0.693")
+    assert shown.stdout.count("0.785") == 3
 
 
 def code_lines(path):
