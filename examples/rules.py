@@ -124,16 +124,6 @@ def first(looks: Iterable[Look], reached: Callable[[Look], bool]) -> Look | None
     return next((look for look in looks if reached(look)), None)
 
 
-def gradient(loss: tg.Tensor, parameters: Sequence[tg.Tensor]) -> np.ndarray:
-    """Return the gradient with respect to all parameters as one vector, in float64.
-
-    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
-    >>> gradient((w * w).sum(), [w])
-    array([2., 4.])
-    """
-    return np.concatenate([g.numpy().ravel() for g in tg.grad(loss, parameters)]).astype(float)
-
-
 class Tuned(NamedTuple):
     """The value that was chosen, and whether it ends the grid, so that a better may lie beyond."""
 
@@ -190,6 +180,15 @@ class Interval(NamedTuple):
         return f"{self.mean:+{digits}} [{self.low:+{digits}}, {self.high:+{digits}}]"
 
 
+def whole(values: Iterable[float]) -> list[float | None]:
+    """Name the runs broken whose value is not finite.
+
+    >>> whole([1.0, float("nan"), float("-inf")])
+    [1.0, None, None]
+    """
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
 def paired_interval(first: Sequence[float | None], second: Sequence[float | None]) -> Interval:
     """Compare two treatments of the same seeds: the mean of first − second, and how sure it is.
 
@@ -212,8 +211,8 @@ def paired_interval(first: Sequence[float | None], second: Sequence[float | None
     if len(shapes[0]) != 1 or shapes[0] != shapes[1] or len(first) < 2:
         raise ValueError(f"pairs are needed, two at least, not {shapes[0]} and {shapes[1]}")
     pairs = list(zip(first, second))
-    whole = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2)
-    differences = whole[:, 0] - whole[:, 1]
+    kept = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2)
+    differences = kept[:, 0] - kept[:, 1]
     if not np.isfinite(differences).all():
         raise ValueError("a difference is not finite: a run that diverged counts as None, broken")
     n, broken = len(differences), len(pairs) - len(differences)

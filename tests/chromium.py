@@ -58,11 +58,32 @@ def window(request, browser):
     context.close()
 
 
+@pytest.fixture(scope="session", name="window")
+def light_window(browser):
+    """For pages that take long: in the light, only."""
+    context = browser.new_context(reduced_motion="reduce")
+    yield context
+    context.close()
+
+
 @pytest.fixture
 def tab(window):
     page = window.new_page()
     yield page
     page.close()
+
+
+@pytest.fixture
+def asked(tab, address):
+    """All that a page asks for: nothing elsewhere; and it has nothing to say on the console."""
+    asked, told = [], []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("requestfailed", lambda request: told.append(f"failed: {request.url}"))
+    tab.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
+    tab.on("pageerror", lambda error: told.append(str(error)))
+    yield asked
+    assert told == []
+    assert [url for url in asked if not url.startswith((address, "data:", f"blob:{address}"))] == []
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The backend that the suite runs on: pytest --backend numpy | cupy."""
 
 import pytest
-from chromium import address, browser, tab, violations, window  # noqa: F401, fixtures
+from chromium import address, asked, browser, tab, violations, window  # noqa: F401, fixtures
 
 import tinygrad_edu as tg
 
@@ -123,10 +123,10 @@ pytest_collectreport = pytest_runtest_logreport  # a whole file
 
 def pytest_sessionfinish(session):
     """Fail where a test was skipped that had to run."""
-    asked = session.config.getoption
+    option = session.config.getoption
     on_the_host = [f"left out on CuPy: it {why}" for why in ON_THE_HOST.values()]
-    listed = [*ELSEWHERE, *on_the_host, *([] if asked("--no-missing") else MISSING)]
+    listed = [*ELSEWHERE, *on_the_host, *([] if option("--no-missing") else MISSING)]
     unlisted = [why for why in SKIPPED if not any(part in why for part in listed)]
-    if unlisted and (asked("--no-missing") or asked("--backend") == "cupy"):
+    if unlisted and (option("--no-missing") or option("--backend") == "cupy"):
         print("\nERROR: skipped, but had to run (see tests/conftest.py):", *unlisted, sep="\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -160,23 +160,20 @@ evidence.bet(
 
 
 # %% verdict
-def whole(values):
-    """Name what is broken None."""
-    return [None if np.isnan(value) else value for value in values]
-
-
 words = {}
 for method, table in counts.items():
     few, many = np.log(table[0]), np.log(table[-1])
-    saved = rules.paired_interval(whole(few), whole(many))
-    spent = rules.paired_interval(whole(many + np.log(LARGE)), whole(few + np.log(SMALL)))
+    saved = rules.paired_interval(rules.whole(few), rules.whole(many))
+    spent = rules.paired_interval(
+        rules.whole(many + np.log(LARGE)), rules.whole(few + np.log(SMALL))
+    )
     words[f"a trade, {method}"] = rules.judge_all(map(rules.judge, (saved, spent)))
     print(f"{method}: log updates, B = {SMALL} / B = {LARGE}: {saved}")
     print(f"{method}: log samples, B = {LARGE} / B = {SMALL}: {spent}")
 sgd = np.log(counts["SGD"])
 logs = np.nanmean(sgd[-1] - sgd[0]) + np.log(LARGE / SMALL), np.nanmean(sgd[0] - sgd[-1])
 speedups = np.log(counts["SGD"]) - np.log(counts[HEAVY])
-helps_large = rules.paired_interval(whole(speedups[-1]), whole(speedups[0]))
+helps_large = rules.paired_interval(rules.whole(speedups[-1]), rules.whole(speedups[0]))
 words["momentum gains more with the large batch"] = rules.judge(helps_large)
 print(f"log of Momentum's gain, B = {LARGE} / B = {SMALL}: {helps_large}")
 evidence.report(

@@ -196,7 +196,7 @@ rises = {
     B: [np.log(looks[-1].test.loss / min(it.test.loss for it in looks)) for looks in runs[WIDE, B]]
     for B in (SMALL, LARGE)
 }
-more_rise = rules.paired_interval(rises[LARGE], rises[SMALL])
+more_rise = rules.paired_interval(rules.whole(rises[LARGE]), rules.whole(rises[SMALL]))
 print(f"training loss when all are right, SB − LB: {closer}")
 print(f"rise of the test loss above its minimum, log, LB − SB: {more_rise}")
 

@@ -203,20 +203,15 @@ for (name, lr), values in losses.items():
 
 
 # %%
-def whole(values):
-    """Name what is broken None."""
-    return [None if np.isnan(value) else value for value in values]
-
-
 def cost(name, lr):
     """Compare log losses with those of "every epoch"."""
     both = [np.log(losses[it, lr]).mean(axis=1) for it in (name, "every epoch")]
-    return rules.paired_interval(*map(whole, both))
+    return rules.paired_interval(*map(rules.whole, both))
 
 
 costs = {key: cost(*key) for key in losses if key[0] != "every epoch"}
 spreads = {name: np.log(losses[name, best]).std(axis=1, ddof=1) for name in ("once", "every epoch")}
-unsteadier = rules.paired_interval(*(whole(np.log(spread)) for spread in spreads.values()))
+unsteadier = rules.paired_interval(*(rules.whole(np.log(spread)) for spread in spreads.values()))
 tests = rules.paired_interval(
     *(100 * accuracies[name, best].mean(axis=1) for name in ("every epoch", "once"))
 )
