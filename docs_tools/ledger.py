@@ -60,12 +60,15 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
         "With a large enough η, training raises the Hessian's largest eigenvalue to 2/η and keeps "
         "it there. Nearly all other eigenvalues are close to zero, and most of a batch's gradient "
         "lies along the few large ones. With a fixed η the loss ends on a floor in proportion to "
-        "η/((1 − λ)B).",
+        "η/((1 − λ)B), so a larger B does what a smaller η does. The updates to a loss fall like "
+        "1/B up to a critical batch size, and hardly beyond.",
         {
             "D1": "reproduced",
             "D2": "reproduced under conditions",
             "D3": "reproduced",
             "D5": "reproduced",
+            "D6": "reproduced",
+            "D7": "reproduced",
         },
     ),
 }

@@ -41,7 +41,7 @@ class TestScript:
 
 def test_every_row_of_the_notes_has_a_verdict():
     rows = {str(number) for number in range(1, 33)} | {"16b", "27b", "27c", "31b", "31c"}
-    rows |= {"D1", "D2", "D3", "D4", "D5"}
+    rows |= {"D1", "D2", "D3", "D4", "D5", "D6", "D7"}
     assert rows <= {re.sub(r"(?<=\d)[a-z]+$", "", claim) for claim in EXPECTED} | set(EXPECTED)
 
 
@@ -166,6 +166,10 @@ def swapped_pairs(first, second, honest=rules.paired_interval):
     return honest(second, first)
 
 
+def same_pairs(first, second, honest=rules.paired_interval):
+    return honest(first, first)
+
+
 def upside_down(self, v, honest=tg.HessianOperator.__matmul__):
     return -honest(self, v)
 
@@ -224,6 +228,7 @@ PLANTS = {
     "SGD climbs": (tg.SGD, "step", climb),
     "SGD keeps its first learning rate": (tg.SGD, "step", first_rate),
     "swapped treatments": (rules, "paired_interval", swapped_pairs),
+    "a treatment is compared with itself": (rules, "paired_interval", same_pairs),
 }
 OVERTURNED = [
     ("parallelogram", "momentum pulls back", "23"),
@@ -271,6 +276,9 @@ OVERTURNED = [
             ("edge_of_stability", "eigenvalues a tenth too large", "D1"),
             ("noise_floor", "momentum is an average", "D5"),
             ("noise_floor", "an epoch draws with replacement", "D5"),
+            ("decay_or_raise", "SGD keeps its first learning rate", "D6"),
+            ("critical_batch", "the loader ignores batch_size", "D7"),
+            ("critical_batch", "a treatment is compared with itself", "D7b"),
             ("top_eigenspace", "eigenvectors of the other end", "D2"),
             ("spectrum", "all eigenvalues count alike", "D3"),
             ("noise_scale", "swapped treatments", "D4"),
