@@ -18,6 +18,7 @@ import textwrap
 import zipfile
 import zlib
 
+import chinese
 import course
 import fences
 import ledger
@@ -37,6 +38,10 @@ MODULES = (  # in reading order
     *("numpy_functions", "advice", "check", "backend", "parameters", "nn", "state"),
     *("data", "datasets", "optim", "training"),
     *("spectrum", "stacked", "curvature", "distributed", "notation", "graph"),
+)
+# What the Chinese edition takes from the English one.
+SHARED = tuple(
+    f"assets/{it}" for it in ("exercise", "graph", "live", "notes", "site", "ledger", "words")
 )
 NUMPY = "https://numpy.org/doc/stable/reference/"
 NUMPY_NAMES = {  # that signatures link
@@ -107,8 +112,8 @@ def notes(folders):
             if script.parent.name != group:
                 continue
             folder = folders[script]
-            links = [f"[{title_of(it)}](../../{it})" for it in used(script)]
-            told = f"The source that it uses: {', '.join(links)}." if links else ""
+            links = [f"* [{title_of(it)}](../../{it})" for it in used(script)]
+            told = "\n".join(["The source that it uses:\n", *links]) if links else ""
             pages[f"notes/{group}/{script.stem}.md"] = weave.page(script, folder, told)
             text = script.read_text(encoding="utf-8")
             pages[f"notes/{group}/{script.name}"] = weave.embed(text, script)
@@ -312,8 +317,12 @@ def settings():
     return yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 
 
-def configuration(live):
-    """Complete mkdocs.yml: the navigation, where a folder stands for its pages, and the paths."""
+def configuration(live, catalog=None):
+    """Complete mkdocs.yml: the navigation, where a folder stands for its pages, and the paths.
+
+    With a catalog it is that of the Chinese edition, which stands in a folder of the English one
+    and takes its scripts and styles from there.
+    """
     config = settings()
     config["theme"]["custom_dir"] = str(ROOT / "docs_tools" / "theme")
     config["nav"] = [
@@ -334,6 +343,14 @@ def configuration(live):
     python["inventories"] = [{"url": (MADE.parent / name).as_uri(), "base_url": NUMPY}]
     python["options"]["extensions"] = [str(ROOT / "docs_tools" / "doctests.py")]
     config |= {"docs_dir": str(MADE), "site_dir": str(ROOT / "site")}
+    if catalog:
+        config |= {"docs_dir": str(MADE.parent / "zh"), "site_dir": str(ROOT / "site" / "zh")}
+        config["theme"]["language"] = "zh"
+        for kind in ("extra_css", "extra_javascript"):
+            config[kind] = [f"../{file}" for file in config[kind]]
+        config["extra_javascript"].insert(0, "assets/words.zh.js")
+        config["nav"] = catalog.navigation(config["nav"])
+        plugins["search"] |= {"lang": "zh", "jieba_dict_user": str(chinese.FOLDER / "words.txt")}
     return yaml.safe_dump(config, allow_unicode=True, sort_keys=False, width=100)
 
 
@@ -352,8 +369,11 @@ def written(live):
     return pages
 
 
-def write():
-    """Run the examples that have changed, and write the folder."""
+def write(begun=()):
+    """Run the examples that have changed, and write the folders of both editions.
+
+    Return the catalog of the Chinese one, in which the pages that are begun now are, too.
+    """
     vendored = [fetch(package) for package in ("katex", "d3-array", "d3-contour", "prismjs")]
     live = runtime() is not None
     folders, failures = run_all.run_scripts(ROOT / "build" / "examples")
@@ -371,22 +391,39 @@ def write():
     pages["assets/card.png"] = card()
     texts = {name: page for name, page in pages.items() if name.endswith(".md")}
     links = presets(texts.values())
+    catalog, translated = chinese.Catalog(begun=begun), {}
     for name, text in texts.items():
-        described = prose.link_players(prose.describe(text), name)
-        pages[name] = prose.mark_chinese(prose.size_images(described, name, pages))
+        pages[name] = prose.mark_chinese(prose.finish(text, name, pages))
+        translated[name] = prose.finish(chinese.page(text, name, catalog), name, pages)
     for surface in playground.SURFACES:
         pages[f"assets/playground/precomputed/{surface}.js"] = precompute(surface, links)
-    for name, content in pages.items():
-        put(MADE / name, content if isinstance(content, bytes) else content.encode())
-    for file in MADE.rglob("*.*"):  # what is there from a page that is gone
-        known = file.relative_to(MADE).as_posix() in pages or file.is_dir()
-        if not known and not any(file.is_relative_to(it) for it in [*vendored, ASSETS / "pyodide"]):
-            file.unlink()
+    shown = {name: it for name, it in pages.items() if not name.startswith(SHARED)} | translated
+    shown["assets/words.zh.js"] = catalog.script(DOCS / "assets")
+    replace(MADE, pages, [*vendored, ASSETS / "pyodide"])
+    replace(MADE.parent / "zh", shown)
     put(MADE.parent / "mkdocs.yml", configuration(live).encode())
+    put(MADE.parent / "zh.yml", configuration(live, catalog).encode())
+    return catalog
+
+
+def replace(folder, pages, kept=()):
+    """Write the pages into a folder, and remove what is there from a page that is gone."""
+    for name, content in pages.items():
+        put(folder / name, content if isinstance(content, bytes) else content.encode())
+    for file in folder.rglob("*.*"):
+        known = file.relative_to(folder).as_posix() in pages or file.is_dir()
+        if not known and not any(file.is_relative_to(it) for it in kept):
+            file.unlink()
 
 
 if __name__ == "__main__":
+    options = sys.argv[1:]
     try:
-        write()
+        catalog = write([name for name in options if name.endswith(".md")])
     except ValueError as error:
         sys.exit(f"error: {error}")
+    if "--update" in options:
+        catalog.update()
+    problems = catalog.problems()
+    print(*(f"warning: translations/zh/{problem}" for problem in problems), sep="\n")
+    sys.exit("--strict" in options and bool(problems))

@@ -113,3 +113,8 @@ def size_images(text, name, files):
         return f"![{alt}]({path}{theme or ''}){{ {more} }}"
 
     return outside(text, r"!\[([^\]]*)\]\(([^)#\s]+)(#[^)]*)?\)(\{[^}]*\})?", put)
+
+
+def finish(text, name, files):
+    """Give a page all that every page gets, but for the language of its words."""
+    return size_images(link_players(describe(text), name), name, files)

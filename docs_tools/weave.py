@@ -218,12 +218,13 @@ def measured(script, folder, cells, seconds, lead):
         for name in cell["figures"]:
             stem = name.rpartition(".")[0]
             record = run_all.read_record(folder / f"figure-{stem}.json")
-            above = f"*The figure [above](#{stem}).*"
+            above = f'<p><a href="#{stem}">The figure above</a></p>'
             parts.append(above if record["lead"] else figure(folder, name))
+    button = '<a class="md-button" download href="../{}">{}</a>'
     about = (
-        f"The script ran for {max(seconds, 1)} s. "
-        f"[`{script.name}`]({script.name}){{ .md-button download }} "
-        f"[Notebook]({script.stem}.ipynb){{ .md-button download }}"
+        f"<p>The script ran for {max(seconds, 1)} s. "
+        f"{button.format(script.name, f'<code>{script.name}</code>')} "
+        f"{button.format(f'{script.stem}.ipynb', 'Notebook')}</p>"
     )
     return "\n\n".join(["## How it was measured { #how }", about, *filter(None, parts)])
 

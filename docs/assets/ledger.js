@@ -8,7 +8,7 @@
   const group = document.createElement("div");
   group.className = "filters";
   group.role = "group";
-  group.ariaLabel = "Show the claims with this verdict";
+  group.ariaLabel = tr("Show the claims with this verdict");
 
   function choose(pressed) {
     for (const button of group.children) button.ariaPressed = button === pressed;
@@ -20,7 +20,7 @@
     const button = document.createElement("button");
     const number = rows.filter((row) => !verdict || verdictOf(row) === verdict).length;
     button.type = "button";
-    button.textContent = `${verdict || "all"} (${number})`;
+    button.textContent = `${verdict || tr("all")} (${number})`;
     button.dataset.verdict = verdict;
     button.onclick = () => choose(button);
     group.append(button);

@@ -8,7 +8,7 @@ document.querySelectorAll(".arithmatex").forEach((formula) => {
 });
 
 // A screen reader reads out the name of a dialog.
-document.querySelector(".md-search").setAttribute("aria-label", "Search");
+document.querySelector(".md-search").setAttribute("aria-label", tr("Search"));
 
 // A picture that moves gets a button; where motion is unwelcome, it waits for the button.
 document.querySelectorAll('.md-content img[src*=".gif"]').forEach((image) => {
@@ -25,7 +25,7 @@ document.querySelectorAll('.md-content img[src*=".gif"]').forEach((image) => {
   function move(wanted) {
     image.hidden = !wanted;
     still.hidden = wanted;
-    button.textContent = wanted ? "Pause" : "Play";
+    button.textContent = wanted ? tr("Pause") : tr("Play");
   }
   async function draw() {
     await image.decode();

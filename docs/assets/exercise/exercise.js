@@ -34,8 +34,11 @@
   function showProgress() {
     const all = recall();
     const solved = cells.filter((it) => all[page]?.[nameOf(it)]?.solved).length;
-    const text = `${solved} of ${cells.length} ${cells.length === 1 ? "exercise" : "exercises"} solved`;
-    const ariaLabel = "Exercises solved";
+    const text =
+      cells.length === 1
+        ? tr("{} of 1 exercise solved", solved)
+        : tr("{} of {} exercises solved", solved, cells.length);
+    const ariaLabel = tr("Exercises solved");
     counted.replaceChildren(element("progress", { max: cells.length || 1, value: solved, ariaLabel }), text);
     document.querySelectorAll(".solved-mark").forEach((it) => it.remove());
     // Links to exercises, and to chapters in lists of them.
@@ -48,7 +51,7 @@
       const isPart = hash && !hash.startsWith("#exercise-");
       if (!done || isPart) continue;
       const mark = hash || done === total ? "✓" : `${done}/${total}`;
-      const title = hash ? "solved" : `${done} of ${total} exercises solved`;
+      const title = hash ? tr("solved") : tr("{} of {} exercises solved", done, total);
       link.append(element("span", { className: "solved-mark", title }, ` ${mark}`));
     }
   }
@@ -62,19 +65,19 @@
   // ── Answers ───────────────────────────────────────────────────────────────────────────────────
 
   function missing(cell) {
-    if (location.protocol === "file:") return "Open this page over http to check an answer here.";
+    if (location.protocol === "file:") return tr("Open this page over http to check an answer here.");
     if (cell.dataset.browser === "no") {
-      return "This exercise needs packages that a browser does not have: write it on your machine.";
+      return tr("This exercise needs packages that a browser does not have: write it on your machine.");
     }
     if (typeof live === "undefined") {
-      return "This site was built without Python for the browser: write the answer on your machine.";
+      return tr("This site was built without Python for the browser: write the answer on your machine.");
     }
   }
 
   function row({ says, holds, code, got, expected, error }) {
     const line = element("li", { className: holds ? "holds" : "" }, element(code ? "code" : "span", {}, says));
     const list = element("dl", {});
-    for (const [term, value] of [["got", got], ["expected", expected], ["error", error]]) {
+    for (const [term, value] of [[tr("got"), got], [tr("expected"), expected], [tr("error"), error]]) {
       if (value !== undefined) list.append(element("dt", {}, term), element("dd", {}, element("code", {}, value)));
     }
     if (!holds) line.append(list);
@@ -83,8 +86,10 @@
 
   function show({ output }, { text, failed, checks, solved }) {
     const holding = checks.filter((it) => it.holds).length;
-    let verdict = solved ? `Solved: all ${checks.length} checks hold.` : `${holding} of ${checks.length} checks hold.`;
-    if (failed) verdict = "The answer did not run to its end:";
+    let verdict = solved
+      ? tr("Solved: all {} checks hold.", checks.length)
+      : tr("{} of {} checks hold.", holding, checks.length);
+    if (failed) verdict = tr("The answer did not run to its end:");
     const parts = [element("p", { className: "verdict-line" }, verdict)];
     if (text) parts.push(element("pre", {}, element("code", {}, text)));
     if (!failed) parts.push(element("ul", {}, ...checks.map(row)));
@@ -98,13 +103,13 @@
     const stub = cell.querySelector("code").textContent.trimEnd();
     const kept = () => recall()[page]?.[name] ?? {};
     const save = (change) => keep(page, { [name]: { ...kept(), ...change } });
-    const field = editor.make(`Your answer to ${name}`, write, () => live.run(block));
+    const field = editor.make(tr("Your answer to {}", name), write, () => live.run(block));
     let written = kept().code ?? stub;
     const state = element("span", { className: "state" });
     const block = {
       fence: cell,
-      label: "Check",
-      run: element("button", { type: "button", className: "check", title: "Ctrl+Enter in the editor" }, "Check"),
+      label: tr("Check"),
+      run: element("button", { type: "button", className: "check", title: tr("Ctrl+Enter in the editor") }, tr("Check")),
       output: element("div", { className: "output answer language-text", role: "status" }),
       get code() {
         return written;
@@ -124,7 +129,7 @@
 
     function tell() {
       const { solved, code } = kept();
-      state.textContent = solved ? "Solved ✓" : code ? "Kept in this browser" : "";
+      state.textContent = solved ? tr("Solved ✓") : code ? tr("Kept in this browser") : "";
       showProgress();
     }
     function write(code) {
@@ -132,7 +137,7 @@
       save({ code: code === stub ? undefined : code });
       tell();
     }
-    const again = element("button", { type: "button" }, "Start again");
+    const again = element("button", { type: "button" }, tr("Start again"));
     again.onclick = () => {
       field.set(stub);
       write(stub);

@@ -12,12 +12,12 @@ const backwardPass = (() => {
     const last = steps.length - 1;
     const states = [...figure.querySelectorAll("[data-from]")];
     const lit = [...figure.querySelectorAll('[data-on]:not([data-on=""])')];
-    const ariaLabel = "Step of the backward pass";
+    const ariaLabel = tr("Step of the backward pass");
     const slider = element("input", { type: "range", min: 0, max: last, ariaLabel });
     const button = (text, ariaLabel, by) =>
       element("button", { type: "button", ariaLabel, onclick: () => show(slider.valueAsNumber + by) }, text);
-    const back = button("←", "One step back", -1);
-    const on = button("→", "One step on", 1);
+    const back = button("←", tr("One step back"), -1);
+    const on = button("→", tr("One step on"), 1);
 
     function show(number) {
       slider.value = number; // which keeps it within the limits

@@ -16,13 +16,13 @@ const live = (() => {
     [["light", "not all"], ["dark", "all"]].map(([theme, when]) => {
       const picture = svg.replace("@media(prefers-color-scheme:dark)", `@media ${when}`);
       const src = `data:image/svg+xml,${encodeURIComponent(picture)}#only-${theme}`;
-      return element("img", { src, alt: "What the code has drawn" });
+      return element("img", { src, alt: tr("What the code has drawn") });
     });
 
   function show(block, { text, drawings }) {
     const shown = drawings.flatMap((it) => (it.startsWith("<figure") ? backwardPass(it) : images(it)));
     if (text) shown.unshift(element("pre", {}, element("code", {}, text)));
-    block.output.replaceChildren(...(shown.length ? shown : [note("Done, with nothing to show.")]));
+    block.output.replaceChildren(...(shown.length ? shown : [note(tr("Done, with nothing to show."))]));
   }
 
   // ── Running ───────────────────────────────────────────────────────────────────────────────────
@@ -30,7 +30,7 @@ const live = (() => {
   function setRunning(block) {
     running = block;
     for (const other of [...blocks, ...answers]) {
-      other.run.textContent = other === block ? "Stop" : other.label ?? "Run";
+      other.run.textContent = other === block ? tr("Stop") : other.label ?? tr("Run");
       other.run.disabled = block && other !== block;
     }
   }
@@ -55,14 +55,14 @@ const live = (() => {
     const above = blocks.filter((it) => isAbove(it) && it.ran !== it.code);
     const left = above.filter((it) => it.stopped === it.code);
     let now; // the block whose code runs
-    let failure = "Python could not be loaded";
+    let failure = tr("Python could not be loaded");
     try {
-      say("Loading Python, 16 MB …");
+      say(tr("Loading Python, 16 MB …"));
       await python.start();
-      failure = "Python has failed";
+      failure = tr("Python has failed");
       for (const it of [...above.filter((it) => !left.includes(it)), block]) {
         now = it;
-        say(it === block ? "Running …" : `Running block ${it.number}, above …`);
+        say(it === block ? tr("Running …") : tr("Running block {}, above …", it.number));
         const given = { page, block: it.number, code: it.code };
         const hear = it === block ? listen(block) : undefined;
         const result = await (it.check?.() ?? python.call("live/session.py", "run", given, hear));
@@ -70,7 +70,7 @@ const live = (() => {
         if (it === block || result.failed) (it.show ?? show)(it, result);
       }
       for (const { number } of left) {
-        block.output.append(note(`Block ${number} was stopped, and did not run again.`));
+        block.output.append(note(tr("Block {} was stopped, and did not run again.", number)));
       }
     } catch (error) {
       python.stop();
@@ -78,7 +78,7 @@ const live = (() => {
       const stopped = error.message === "stopped";
       if (stopped && now) now.stopped = now.code;
       const printed = stopped ? [...block.output.querySelectorAll("pre")] : [];
-      say(stopped ? "Stopped. The next run starts anew." : `${failure}: ${error.message}`);
+      say(stopped ? tr("Stopped. The next run starts anew.") : `${failure}: ${error.message}`);
       block.output.prepend(...printed);
     }
     setRunning(undefined);
@@ -128,15 +128,15 @@ const live = (() => {
   const blocks = [...document.querySelectorAll(".highlight.run")].map((fence, index) => {
     const code = fence.querySelector("code").textContent.trimEnd();
     const block = { fence, number: index + 1, original: code, code };
-    const ariaLabel = `Block ${block.number}`;
+    const ariaLabel = tr("Block {}", block.number);
     const button = (label, onclick, hidden) =>
       element("button", { type: "button", onclick, hidden }, label);
-    block.run = button("Run", () => (running === block ? python.stop() : run(block)));
-    block.edit = button("Edit", () => edit(block));
-    block.reset = button("Reset", () => reset(block), true);
-    block.run.title = "Ctrl+Enter in the editor";
+    block.run = button(tr("Run"), () => (running === block ? python.stop() : run(block)));
+    block.edit = button(tr("Edit"), () => edit(block));
+    block.reset = button(tr("Reset"), () => reset(block), true);
+    block.run.title = tr("Ctrl+Enter in the editor");
     const changed = (code) => change(block, code);
-    block.editor = editor.make(`${ariaLabel}: its code`, changed, () => run(block));
+    block.editor = editor.make(tr("Block {}: its code", block.number), changed, () => run(block));
     block.editor.hidden = true;
     block.output = element("div", { className: "output language-text", role: "status" });
     const buttons = [block.run, block.edit, block.reset, element("span", {}, ariaLabel)];

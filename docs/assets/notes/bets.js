@@ -42,7 +42,7 @@
     const [low, high, step] = slider;
     const value = (low + high) / 2;
     const input = element("input", { type: "range", min: low, max: high, step, value });
-    const output = element("output", {}, "drag, or use the arrow keys");
+    const output = element("output", {}, tr("drag, or use the arrow keys"));
     input.ariaLabel = question;
     input.oninput = () => {
       choose(input.valueAsNumber);
@@ -65,8 +65,8 @@
   function ask() {
     hide(true);
     let guess;
-    const place = element("button", { className: "md-button", disabled: true }, "Place the bet");
-    const skip = element("button", { type: "button", className: "plain" }, "Show me the answer");
+    const place = element("button", { className: "md-button", disabled: true }, tr("Place the bet"));
+    const skip = element("button", { type: "button", className: "plain" }, tr("Show me the answer"));
     const choose = (value) => ([guess, place.disabled] = [value, false]);
     const actions = element("div", { className: "actions" }, place, skip);
     const form = element("form", {}, ...(slider ? slide(choose) : offer(choose)), actions);
@@ -76,7 +76,7 @@
       keep(guess);
       settle(guess, true);
     };
-    box.replaceChildren(...head("Your bet"), form);
+    box.replaceChildren(...head(tr("Your bet")), form);
   }
 
   // ── After it ───────────────────────────────────────────────────────────────────────────────────
@@ -84,8 +84,9 @@
   function scale(guess) {
     const [low, high] = slider;
     const marks = { measured: answer, ...(guess === null ? {} : { you: guess }) };
+    const names = { measured: tr("measured"), you: tr("you") };
     const drawn = Object.entries(marks).map(([name, value]) => {
-      const mark = element("span", { className: `mark ${name}` }, element("span", {}, name));
+      const mark = element("span", { className: `mark ${name}` }, element("span", {}, names[name]));
       mark.style.left = `${(100 * (value - low)) / (high - low)}%`;
       mark.classList.toggle("left", value > (low + high) / 2);
       return mark;
@@ -96,16 +97,17 @@
   function settle(guess, fresh = false) {
     hide(false);
     const near = slider ? Math.abs(guess - answer) <= (slider[1] - slider[0]) / 20 : guess === answer;
-    const said = guess === null ? "" : near ? `Well bet: ${words(guess)}. ` : `You said ${words(guess)}. `;
+    const said = guess === null ? "" : near ? tr("Well bet: {}. ", words(guess)) : tr("You said {}. ", words(guess));
     const line = element("p", { className: "settled", tabIndex: -1 });
-    line.append(said, "It is ", element("strong", {}, words(answer)), `. ${told}`);
-    const again = element("button", { type: "button", className: "plain" }, "Bet again");
+    const [before, after] = tr("It is {answer}. ").split("{answer}");
+    line.append(said, before, element("strong", {}, words(answer)), `${after}${told}`);
+    const again = element("button", { type: "button", className: "plain" }, tr("Bet again"));
     again.onclick = () => {
       keep(undefined);
       ask();
     };
     const drawn = slider ? [scale(guess)] : [];
-    box.replaceChildren(...head(guess === null ? "Without a bet" : "Your bet"), ...drawn, line, again);
+    box.replaceChildren(...head(guess === null ? tr("Without a bet") : tr("Your bet")), ...drawn, line, again);
     if (fresh) line.focus({ preventScroll: true });
   }
 

@@ -2,11 +2,11 @@
 const controls = (() => {
   const SPEEDS = { 0.25: "¼", 0.5: "½", 1: "1", 2: "2", 4: "4" };
   const READOUT = {
-    place: "place",
-    loss: "loss L",
-    gradient: "gradient norm ‖g‖",
-    eigenvalues: "eigenvalues of the Hessian",
-    verdict: "verdict",
+    place: tr("place"),
+    loss: tr("loss L"),
+    gradient: tr("gradient norm ‖g‖"),
+    eigenvalues: tr("eigenvalues of the Hessian"),
+    verdict: tr("verdict"),
   };
 
   const slider = (name, label) =>
@@ -22,39 +22,41 @@ const controls = (() => {
   const HTML = `
     <div class="bar">
       <p data-pg="badge" role="status"></p>
-      <a data-pg="whole">All settings</a>
-      <button data-pg="present" type="button">Present</button>
+      <a data-pg="whole">${tr("All settings")}</a>
+      <button data-pg="present" type="button">${tr("Present")}</button>
     </div>
     <div class="settings">
-      <label class="surface">Surface <select data-pg="surface">
-        <option value="ravine">A ravine</option>
-        <option value="ball">The rolling ball’s curve</option>
-        <option value="saddle">The saddle (1 − w₁w₂)²</option>
-        <option value="line">A line through 20 points</option>
+      <label class="surface">${tr("Surface")} <select data-pg="surface">
+        <option value="ravine">${tr("A ravine")}</option>
+        <option value="ball">${tr("The rolling ball’s curve")}</option>
+        <option value="saddle">${tr("The saddle (1 − w₁w₂)²")}</option>
+        <option value="line">${tr("A line through 20 points")}</option>
       </select></label>
-      ${slider("lr", "Learning rate η")}
-      ${slider("momentum", "Momentum λ")}
-      ${slider("condition", "Condition number κ")}
-      ${slider("batch", "Batch size B")}
+      ${slider("lr", tr("Learning rate η"))}
+      ${slider("momentum", tr("Momentum λ"))}
+      ${slider("condition", tr("Condition number κ"))}
+      ${slider("batch", tr("Batch size B"))}
       <label class="check"><input data-pg="nesterov" type="checkbox"> Nesterov</label>
-      <fieldset data-pg="start"><legend>Start (or drag the ring)</legend>
+      <fieldset data-pg="start"><legend>${tr("Start (or drag the ring)")}</legend>
         <label><span></span> <input data-pg="start-0" type="number" step="any"></label>
         <label><span></span> <input data-pg="start-1" type="number" step="any"></label>
       </fieldset>
     </div>
     <figure class="main">
-      <svg data-pg="land" role="group" aria-label="The surface, and the paths on it"></svg>
-      <figcaption><span class="key sgd">SGD</span> <span class="key momentum">Momentum</span>, and
-        its next step: <span class="key slope">against the gradient</span>
-        <span class="key last">what is left of the last step</span>
-        <span class="key sum">their sum</span><span data-pg="larger"></span></figcaption>
+      <svg data-pg="land" role="group" aria-label="${tr("The surface, and the paths on it")}"></svg>
+      <figcaption><span class="key sgd">SGD</span> <span class="key momentum">Momentum</span>${tr(", and its next step:")}
+        <span class="key slope">${tr("against the gradient")}</span>
+        <span class="key last">${tr("what is left of the last step")}</span>
+        <span class="key sum">${tr("their sum")}</span><span data-pg="larger"></span></figcaption>
     </figure>
     <div class="transport">
-      ${button("play", "Play")} ${button("next", "Step")} ${button("reset", "Reset")}
-      <select data-pg="presets" aria-label="Presets" title="Page down: the next" hidden></select>
-      <label class="time">Update <input data-pg="step" type="range" value="0"><span
+      ${button("play", tr("Play"))} ${button("next", tr("Step"))}
+      ${button("reset", tr("Reset"))}
+      <select data-pg="presets" aria-label="${tr("Presets")}"
+        title="${tr("Page down: the next")}" hidden></select>
+      <label class="time">${tr("Update")} <input data-pg="step" type="range" value="0"><span
         data-pg="count" class="value"></span></label>
-      <label class="speed">Speed <select data-pg="speed">${Object.entries(SPEEDS)
+      <label class="speed">${tr("Speed")} <select data-pg="speed">${Object.entries(SPEEDS)
         .sort(([a], [b]) => a - b)
         .map(speed)
         .join("")}</select></label>
@@ -62,21 +64,20 @@ const controls = (() => {
     <p data-pg="told" aria-live="polite"></p>
     <div class="more">
       <figure class="data"><svg data-pg="data" role="img"
-        aria-label="The 20 points, and the lines so far"></svg>
-        <figcaption>The line at this update: SGD’s dashed, Momentum’s solid, the best one dotted.
-          Filled: the points of the next batch.</figcaption></figure>
+        aria-label="${tr("The 20 points, and the lines so far")}"></svg>
+        <figcaption>${tr("The line at this update: SGD’s dashed, Momentum’s solid, the best one dotted. Filled: the points of the next batch.")}</figcaption></figure>
       <figure class="loss"><svg data-pg="loss" role="img"
-        aria-label="The loss after each update, for SGD and Momentum"></svg>
-        <figcaption>The loss L after each update, down to 10⁻¹² of the first</figcaption></figure>
+        aria-label="${tr("The loss after each update, for SGD and Momentum")}"></svg>
+        <figcaption>${tr("The loss L after each update, down to 10⁻¹² of the first")}</figcaption></figure>
       <figure class="regimes"><svg data-pg="map" role="img"></svg>
         <figcaption data-pg="here"></figcaption></figure>
     </div>
     <table>
-      <thead><tr><th scope="col">where it stands</th>
+      <thead><tr><th scope="col">${tr("where it stands")}</th>
         <th scope="col">SGD</th><th scope="col">Momentum</th></tr></thead>
       <tbody>${Object.entries(READOUT).map(row).join("")}</tbody>
     </table>
-    <p class="keys">space play · ← → step · home start · ↑ ↓ speed · 1–4 surface · esc leave</p>`;
+    <p class="keys">${tr("space play · ← → step · home start · ↑ ↓ speed · 1–4 surface · esc leave")}</p>`;
 
   // Arrowheads and dots, once on a page, to which all drawings refer.
   const marker = (name, className, shape, size) =>

@@ -2,7 +2,8 @@
 const Player = (() => {
   const SLIDERS = ["lr", "momentum", "condition", "batch"];
   const PACE = 80; // milliseconds between two updates
-  const home = new URL("../../playground/", document.currentScript.src);
+  const { base } = JSON.parse(document.getElementById("__config")?.textContent ?? '{"base": "."}');
+  const home = new URL(`${base}/playground/`, location); // in the same edition
   const { short, minus } = plots;
 
   const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
@@ -49,14 +50,14 @@ const Player = (() => {
       this.small = box.hasAttribute("data-preset");
       this.find = controls.fill(box);
       box.classList.toggle("small", this.small);
-      this.tell(this.small ? "Drag the start: this loads Python, 16 MB." : "", "waiting");
+      this.tell(this.small ? tr("Drag the start: this loads Python, 16 MB.") : "", "waiting");
       this.listen();
       if (present) presentation.toggle(this);
       const owned = this.small && !(present && isLink());
       const wanted = read(owned ? box.dataset.preset : location.hash.slice(1));
       this.go(wanted).then(
         () => this.begin(),
-        (error) => this.tell(`Nothing can be shown: ${error.message}. Load the page again.`, "off"),
+        (error) => this.tell(tr("Nothing can be shown: {}. Load the page again.", error.message), "off"),
       );
     }
 
@@ -112,7 +113,7 @@ const Player = (() => {
       this.box.dataset.surface = name;
       await this.change({});
       if (this.live || numbers.has(settings)) return;
-      this.find("badge").textContent += " Shown are the nearest settings to those of the link.";
+      this.find("badge").textContent += ` ${tr("Shown are the nearest settings to those of the link.")}`;
     }
 
     choose(surface) {
@@ -147,7 +148,7 @@ const Player = (() => {
     async stay(error) {
       this.find("surface").value = this.settings.surface;
       await this.change({ surface: this.settings.surface });
-      this.find("told").textContent = `Nothing new can be shown: ${error.message}.`;
+      this.find("told").textContent = tr("Nothing new can be shown: {}.", error.message);
     }
 
     // ── From settings to a scene ───────────────────────────────────────────────────────────────
@@ -176,7 +177,7 @@ const Player = (() => {
             if (!this.live) throw error;
             this.live = false;
             this.asked = { sketch: false };
-            this.without(`Python stopped (${error.message})`);
+            this.without(tr("Python stopped ({})", error.message));
           });
         }
       } finally {
@@ -193,26 +194,26 @@ const Player = (() => {
 
     async startPython() {
       if (location.protocol === "file:") {
-        return this.without("opened from a disk, it cannot start Python");
+        return this.without(tr("opened from a disk, it cannot start Python"));
       }
-      if (typeof python === "undefined") return this.without("there is no Python in it");
-      const more = "With it, the sliders are finer, and you can choose the start.";
-      this.tell(`Precomputed paths. Python is loading, 16 MB. ${more}`, "loading");
+      if (typeof python === "undefined") return this.without(tr("there is no Python in it"));
+      const more = tr("With it, the sliders are finer, and you can choose the start.");
+      this.tell(`${tr("Precomputed paths. Python is loading, 16 MB.")} ${more}`, "loading");
       try {
         const versions = await python.start();
         this.live = true;
-        this.tell(`Live: ${versions}, in your browser.`, "live");
+        this.tell(tr("Live: {}, in your browser.", versions), "live");
         this.offer();
         if (this.scene) await this.refresh();
       } catch (error) {
         this.waking = undefined; // the next attempt may succeed
-        this.without(`Python did not start (${error.message})`);
+        this.without(tr("Python did not start ({})", error.message));
       }
     }
 
     without(reason) {
-      const less = "The sliders are coarse, and the start is given.";
-      this.tell(`This page shows precomputed paths: ${reason}. ${less}`, "off");
+      const less = tr("The sliders are coarse, and the start is given.");
+      this.tell(`${tr("This page shows precomputed paths: {}.", reason)} ${less}`, "off");
       if (this.settings) this.settings = this.possible(this.settings, false);
       this.offer();
     }
@@ -247,12 +248,13 @@ const Player = (() => {
       this.moveLines = surface.points && plots.data(this.find("data"), surface);
       if (shown("map")) {
         if (resized || map !== this.drawn.map) {
-          this.chart = plots.map(this.find("map"), map, surface.regimes, surface.fine);
+          this.chart = plots.map(this.find("map"), map, surface.regimes.map((it) => tr(it)), surface.fine);
         }
         const word = this.chart.mark(settings);
-        const here =
-          `You are here, η = ${settings.lr} and λ = ${settings.momentum}: near the minimum ` +
-          `(${point(surface.minimum)}), along its steepest direction, momentum ${word}.`;
+        const here = tr(
+          "You are here, η = {} and λ = {}: near the minimum ({}), along its steepest direction, momentum {}.",
+          ...[settings.lr, settings.momentum, point(surface.minimum), word],
+        );
         this.find("here").textContent = here;
         this.find("map").setAttribute("aria-label", here);
       }
@@ -264,12 +266,14 @@ const Player = (() => {
 
     told() {
       const { sgd, momentum } = this.scene.paths;
-      const ending = ({ diverges, places, loss }) =>
+      const ending = (name, { diverges, places, loss }) =>
         diverges
-          ? `diverges, and is far outside at update ${places.length - 1}.`
-          : `ends at (${point(places.at(-1))}), where L = ${tiny(loss.at(-1))}.`;
-      if (!this.scene.settings.momentum) return `With λ = 0, Momentum is SGD: it ${ending(sgd)}`;
-      return `SGD ${ending(sgd)} Momentum ${ending(momentum)}`;
+          ? tr("{} diverges, and is far outside at update {}.", name, places.length - 1)
+          : tr("{} ends at ({}), where L = {}.", name, point(places.at(-1)), tiny(loss.at(-1)));
+      if (!this.scene.settings.momentum) {
+        return `${tr("With λ = 0, Momentum is SGD.")} ${ending("SGD", sgd)}`;
+      }
+      return `${ending("SGD", sgd)} ${ending("Momentum", momentum)}`;
     }
 
     drawStep(wanted) {
@@ -278,10 +282,10 @@ const Player = (() => {
       this.step = step;
       this.seen ||= step === surface.steps;
       const larger = plots.paths(this.ground, paths, settings, step, this.seen);
-      this.find("larger").textContent = larger > 1 ? `, all drawn ${larger} times as long` : "";
+      this.find("larger").textContent = larger > 1 ? tr(", all drawn {} times as long", larger) : "";
       if (this.moveMark) this.moveMark(step, this.seen);
       if (this.moveLines) this.moveLines(paths, step, surface.dealt[settings.batch]?.[step]);
-      this.say("step", step, `${step} of ${surface.steps}`);
+      this.say("step", step, tr("{} of {}", step, surface.steps));
       this.find("told").textContent = this.seen ? this.told() : "";
       if (!paths.sgd.verdict) return; // a sketch
       for (const [optimizer, path] of Object.entries(paths)) {
@@ -293,14 +297,14 @@ const Player = (() => {
     readout(path, i) {
       const [low, high] = [path.lowest[i], path.highest[i]];
       const verdict = this.scene.surface.verdicts[path.verdict[i]];
-      const bends = low < 0 ? (high > 0 ? "up and down" : "down") : "up";
+      const bends = low < 0 ? (high > 0 ? tr("up and down") : tr("down")) : tr("up");
       const slopes = verdict === "not a critical point";
       return {
         place: point(path.places[i]),
         loss: short(path.loss[i]),
         gradient: short(path.gradient_norm[i]),
         eigenvalues: path.places[i].length > 1 ? `${short(low)}, ${short(high)}` : short(low),
-        verdict: slopes ? `${verdict}; here the loss bends ${bends}` : verdict,
+        verdict: slopes ? tr("{}; here the loss bends {}", tr(verdict), bends) : tr(verdict),
       };
     }
 
@@ -325,7 +329,7 @@ const Player = (() => {
     pause() {
       cancelAnimationFrame(this.frame);
       this.frame = 0;
-      this.find("play").textContent = "Play";
+      this.find("play").textContent = tr("Play");
       this.find("count").ariaLive = "polite";
     }
 
@@ -341,7 +345,7 @@ const Player = (() => {
         if (this.step < this.scene.surface.steps) this.frame = requestAnimationFrame(next);
         else this.pause();
       };
-      this.find("play").textContent = "Pause";
+      this.find("play").textContent = tr("Pause");
       this.find("count").ariaLive = "off";
       this.frame = requestAnimationFrame(next);
     }

@@ -197,7 +197,7 @@ const plots = (() => {
     const gap = Math.ceil((high - low) / 5);
     const powers = Array.from({ length: Math.floor((high - low) / gap) + 1 }, (_, i) => low + i * gap);
     const name = (power) => (power > -4 ? short(10 ** power) : `1e−${-power}`);
-    axes(["updates", "L"], ticks([0, steps]), powers.map((power) => [power, name(power)]));
+    axes([tr("updates"), "L"], ticks([0, steps]), powers.map((power) => [power, name(power)]));
     const mark = element("line", { y1: top, y2: bottom, class: "mark" });
     inner.append(mark);
     return (step, whole = true) => {
@@ -230,7 +230,7 @@ const plots = (() => {
       let [i, j] = middle(cells);
       if (rows[j][i] !== regime) [i, j] = middle(cells.filter((cell) => cell[1] === cells[0][1]));
       const room = x(rows[j].filter((it) => it === regime).length) - x(0);
-      const needed = 5.7 * drawn.large * names[regime].length; // pixels
+      const needed = 5.7 * drawn.large * names[regime].replace(/[\u3000-\uffff]/g, "mm").length; // pixels
       if (room < needed) return; // the caption names it when you are there
       inner.append(label(x(i + 0.5), Math.min(y(j + 0.5) + 4, bottom - 4), names[regime]));
     });

@@ -8,7 +8,7 @@ const presentation = (() => {
     const list = player.find("presets");
     const name = (words) => words.replace(/^[a-z]/, (first) => first.toUpperCase());
     const options = links.map((it) => new Option(name(it.textContent), it.hash.slice(1)));
-    list.replaceChildren(new Option("Presets", ""), ...options);
+    list.replaceChildren(new Option(tr("Presets"), ""), ...options);
     list.hidden = !wanted || !links.length;
     list.onchange = () => list.value && player.visit(list.value);
   }
@@ -25,7 +25,7 @@ const presentation = (() => {
     presented = wanted ? player : undefined;
     player.box.classList.toggle("presented", wanted);
     document.documentElement.classList.toggle("presenting", wanted);
-    player.find("present").textContent = wanted ? "Leave" : "Present";
+    player.find("present").textContent = wanted ? tr("Leave") : tr("Present");
     if (wanted) {
       player.hide(); // so that a class can bet
       player.wake();

@@ -48,7 +48,7 @@ const ring = (() => {
       { class: "ring", tabindex: 0, role: "button" },
       element("circle", { r: 22, class: "reach" }),
       element("circle", { r: 11 * ground.large }),
-      element("text", { y: -16 * ground.large, "text-anchor": "middle" }, "start"),
+      element("text", { y: -16 * ground.large, "text-anchor": "middle" }, tr("start")),
     );
     group.addEventListener("pointerdown", (event) => take(player, event));
     // A finger on it must not scroll the page; touch-action is not heeded inside of an SVG.
@@ -57,7 +57,7 @@ const ring = (() => {
     ground.grip.replaceChildren(group);
     return (at, words) => {
       group.setAttribute("transform", `translate(${at.join(" ")})`);
-      group.setAttribute("aria-label", `The start, ${words}. Move it with the arrow keys.`);
+      group.setAttribute("aria-label", tr("The start, {}. Move it with the arrow keys.", words));
     };
   }
 
