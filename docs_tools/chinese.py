@@ -49,14 +49,17 @@ def squeeze(text):
 
 
 def worth(text):
-    """Tell whether there is anything to translate: English words, and no Chinese sentence.
+    """Tell whether there is anything to translate: English words, but no Chinese sentence.
 
     >>> worth("`x` = $1$"), worth("η rises"), worth("每看完一个 epoch 就打乱")
     (False, True, False)
     """
     text = re.sub(r"`[^`]*`|\$[^$]*\$|<[^>]*>|\]\([^)]*\)|https?://\S+|&\w+;|\{[^}]*\}", "", text)
-    chinese, english = len(re.findall(r"[\u3400-\u9fff]", text)), re.findall(r"[A-Za-z]{2,}", text)
-    return chinese <= len("".join(english)) and bool(english)
+    chinese, english = (
+        re.findall(r"[\u3400-\u9fff]", text),
+        "".join(re.findall(r"[A-Za-z]{2,}", text)),
+    )
+    return bool(english) and (len(chinese) < 4 or 2 * len(chinese) < len(english))
 
 
 def numbers_out(text):
@@ -189,6 +192,10 @@ ADMONITION = re.compile(r'((?:!!!|\?\?\?\+?) [\w ]+?)(?: "(.*)")?$')
 TAG = re.compile(r"</?(div|p|section|figure|details|summary|fieldset|ul|ol|table|svg|script)\b")
 IMAGE = re.compile(r"(!\[)([^\]]*)(\]\([^)]*\)(?:\{[^}]*\})?)")
 TITLE = re.compile(r"(\**\[)([^\]]*)(\]\([^)]*\)\**)$")  # a link to a page, by its title
+BADGE = re.compile(
+    r'^(.*?)\s*\[(<span class="verdict [\w-]+">)([^<]*)</span>(?: \(([^)]*)\))?\](\([^)]*\))$',
+    re.DOTALL,
+)
 NODE = re.compile(
     r'((?:aria-label|title|alt)=")([^"]+)(?=")|(>)([^<>]*[A-Za-z]{2}[^<>]*)(?=<)', re.DOTALL
 )
@@ -255,12 +262,28 @@ def cell(text, page, catalog):
     if page == "ledger.md" and "<span" not in words and "](" not in words:
         words = html.unescape(re.sub(r"\\(.)", r"\1", words))
         return f"{left}{plain(sentences(words, catalog))}{right}"
-    if TITLE.fullmatch(words) or "<" in words:
-        found = re.sub(TITLE, lambda m: m[1] + (catalog.find(m[2]) or m[2]) + m[3], words)
-        found = nodes(f">{found}<", catalog)[1:-1]
-    else:
-        found = catalog.find(words, computed=True) or words
-    return f"{left}{bold or ''}{found}{bold or ''}{right}"
+    return f"{left}{bold or ''}{lines_of(words, catalog)}{bold or ''}{right}"
+
+
+def lines_of(text, catalog):
+    """Translate lines between <br>: verdicts that are links, titles, and words."""
+    made = []
+    for line in text.split("<br>"):
+        if made and re.fullmatch(r"\*[^*]+\*", line):
+            continue  # what a Chinese sentence means
+        if match := BADGE.search(line):
+            said, tag, word, share, link = match.groups()
+            said = said and f"{catalog.find(said) or said} "
+            found = catalog.find(word) or word
+            share = share and f"（{catalog.find(share, computed=True) or share}）"
+            made.append(f"{said}[{tag}{found}</span>{share or ''}]{link}")
+        elif match := TITLE.fullmatch(line):
+            made.append(match[1] + (catalog.find(match[2]) or match[2]) + match[3])
+        elif "<" in line:
+            made.append(nodes(line, catalog))
+        else:
+            made.append(catalog.find(line, computed=True) or line)
+    return "<br>".join(made)
 
 
 def sentences(text, catalog):
@@ -289,7 +312,7 @@ def paragraph(text, indent, catalog):
         return mark + match[1] + (catalog.find(match[2]) or match[2]) + match[3]
     attributes = re.search(r"\n *(\{ [.#:][^}]*\})$", body)  # of the paragraph
     body = body[: attributes.start()] if attributes else body
-    found = catalog.find(body)
+    found = lines_of(body, catalog) if "<br>" in body else catalog.find(body)
     if found is None:
         return text if mark or attributes else f"{text}\n{indent}{{ lang=en }}"
     return mark + found + (f"\n{indent}{attributes[1]}" if attributes else "")
