@@ -33,6 +33,7 @@ ENGLISH = (  # the pages that stay English in the Chinese edition
     *("api/", "speed.md", "gpu.md", "trust.md", "mistakes.md", "papers.md"),
     *("changelog.md", "contributing.md", "add_an_operation.md"),
 )
+ALONE = ("glossary.md", "script.md", "navigation.md")  # whose words are translated for them only
 ENTRY = re.compile(r"<!-- en\n(.*?)\n-->\n(.*?)(?=\n*<!-- en\n|\Z)", re.DOTALL)
 WIDE = r"[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f“”‘’…—]"
 NUMBER = re.compile(r"(?<![\w.])[-+−±]?\d+(?:[.,]\d+)*(?:e[-+−]?\d+)?(?![\w])")
@@ -100,7 +101,7 @@ class Catalog:
             page = file.relative_to(folder).as_posix()
             self.pages[page] = entries
             for key, chinese in entries.items():
-                if done(chinese):
+                if done(chinese) and page not in ALONE:
                     self.anywhere.setdefault(key, page)
 
     def find(self, text, computed=False):
