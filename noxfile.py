@@ -136,16 +136,19 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def site(session: nox.Session) -> None:
-    """Build the site strictly and open every page in Chromium; or show it: nox -s site -- serve."""
+    """Build both editions strictly, open every page in Chromium; show it: nox -s site -- serve."""
     session.install("-e", ".[docs,site]")
-    configuration = str(BUILD / "pages" / "mkdocs.yml")
-    session.run("python", "docs_tools/pages.py")
+    english, chinese = (str(BUILD / "pages" / f"{name}.yml") for name in ("mkdocs", "zh"))
     if session.posargs == ["serve"]:
-        session.run("properdocs", "serve", "-f", configuration)
+        session.run("python", "docs_tools/pages.py")
+        session.run("properdocs", "serve", "-f", english)
         return
-    session.run("properdocs", "build", "--strict", "-f", configuration)
-    names = ("site_pages", "site", "live", "playground_page", "players", "learn", "pyodide")
-    files = [f"tests/test_{name}.py" for name in names]
+    session.run("python", "docs_tools/pages.py", "--strict")
+    for configuration in (english, chinese):  # the second one goes into the first one's folder
+        session.run("properdocs", "build", "--strict", "-f", configuration)
+    names = ("site_pages", "chinese", "site", "chinese_site", "live", "playground_page", "players")
+    names += ("learn", "pyodide")
+    files = ["docs_tools/chinese.py", *(f"tests/test_{name}.py" for name in names)]
     session.run("pytest", "-q", *files, *session.posargs)
 
 

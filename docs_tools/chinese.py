@@ -33,6 +33,7 @@ ENGLISH = (  # the pages that stay English in the Chinese edition
     *("api/", "speed.md", "gpu.md", "trust.md", "mistakes.md", "papers.md"),
     *("changelog.md", "contributing.md", "add_an_operation.md"),
 )
+ENGLISH_ONLY = '<p class="untranslated">这一页还没有译成中文。</p>'
 ALONE = ("glossary.md", "script.md", "navigation.md")  # whose words are translated for them only
 ENTRY = re.compile(r"<!-- en\n(.*?)\n-->\n(.*?)(?=\n*<!-- en\n|\Z)", re.DOTALL)
 WIDE = r"[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f“”‘’…—]"
@@ -82,9 +83,18 @@ def numbers_in(text, numbers):
     return re.sub(r"\{(\d*)\}", lambda m: numbers[int(m[1]) - 1 if m[1] else next(count)], text)
 
 
-def done(chinese):
-    """Tell whether a translation is there."""
-    return bool(chinese) and not chinese.startswith("TODO")
+def lost(key, chinese):
+    """List the numbers of a key that its translation does not have exactly once."""
+    marks = [f"<{i}>" for i in range(key.count("{}"))]
+    try:
+        return [it for it in marks if numbers_in(chinese, marks).count(it) != 1]
+    except (IndexError, StopIteration):
+        return ["more than there are"]
+
+
+def done(key, chinese):
+    """Tell whether a translation is there, and has all the numbers."""
+    return bool(chinese) and not chinese.startswith("TODO") and not lost(key, chinese)
 
 
 class Catalog:
@@ -101,7 +111,7 @@ class Catalog:
             page = file.relative_to(folder).as_posix()
             self.pages[page] = entries
             for key, chinese in entries.items():
-                if done(chinese) and page not in ALONE:
+                if done(key, chinese) and page not in ALONE:
                     self.anywhere.setdefault(key, page)
 
     def find(self, text, computed=False):
@@ -115,7 +125,7 @@ class Catalog:
         for known in (key, words):
             for page in (self.page, self.anywhere.get(known, "")):
                 found = self.pages.get(page, {}).get(known, "")
-                if done(found):
+                if done(known, found):
                     self.wanted.setdefault(page, {})[known] = found
                     return found if known == key else numbers_in(found, numbers)
         self.wanted.setdefault(self.page, {})[words if computed else key] = None
@@ -158,13 +168,8 @@ class Catalog:
             wanted, lacking = self.wanted.get(page, {}), self.missing(page)
             found += [f"{page}: not translated: {key}" for key in lacking]
             for key, chinese in entries.items():
-                marks = [f"<{i}>" for i in range(key.count("{}"))]
-                try:
-                    lost = [it for it in marks if numbers_in(chinese, marks).count(it) != 1]
-                except (IndexError, StopIteration):
-                    lost = ["more than there are"]
-                if lost and chinese:
-                    found.append(f"{page}: numbers {lost} not once in: {chinese}")
+                if chinese and (numbers := lost(key, chinese)) and chinese[:4] != "TODO":
+                    found.append(f"{page}: numbers {numbers} not once in: {chinese}")
                 if key not in wanted:
                     near = difflib.get_close_matches(key, lacking, 1, 0.6)
                     now = f"\n    is now: {near[0]}" if near else ""
@@ -174,7 +179,7 @@ class Catalog:
     def update(self):
         """Write the catalogs anew, in the order of the pages; what is missing is marked TODO."""
         for page, old in self.pages.items():
-            known, text = {key: it for key, it in old.items() if done(it)}, ""
+            known, text = {key: it for key, it in old.items() if done(key, it)}, ""
             for key, found in self.wanted.get(page, {}).items():
                 near = [] if found else difflib.get_close_matches(key, known, 1, 0.6)
                 text += f"<!-- en\n{key}\n-->\n"
@@ -207,7 +212,7 @@ def page(text, name, catalog):
     """Make the Chinese page, or say that there is only the English one."""
     if not name.startswith(ENGLISH) and name in catalog.pages:
         return translate(text, name, catalog)
-    said = '\n\n<p class="untranslated">这一页还没有译成中文。</p>'
+    said = f"\n\n{ENGLISH_ONLY}"
     return re.sub(r"^# .*$", lambda m: m[0] + said, text, count=1, flags=re.MULTILINE)
 
 
