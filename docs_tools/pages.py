@@ -40,9 +40,10 @@ MODULES = (  # in reading order
     *("spectrum", "stacked", "curvature", "distributed", "notation", "graph"),
 )
 # What the Chinese edition takes from the English one.
-SHARED = tuple(
-    f"assets/{it}" for it in ("exercise", "graph", "live", "notes", "site", "ledger", "words")
-) + ("embed.html",)
+SHARED = (
+    *("assets/exercise", "assets/graph", "assets/live", "assets/ledger", "assets/notes"),
+    *("assets/site", "assets/words", "embed.html"),
+)
 NUMPY = "https://numpy.org/doc/stable/reference/"
 NUMPY_NAMES = {  # that signatures link
     "numpy.ndarray": "generated/numpy.ndarray.html",
