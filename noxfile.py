@@ -136,7 +136,7 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def site(session: nox.Session) -> None:
-    """Build the site strictly and open every page in Chromium; or show it: nox -s site -- serve."""
+    """Build the site strictly and open it in two browsers; or show it: nox -s site -- serve."""
     session.install("-e", ".[docs,site]")
     configuration = str(BUILD / "pages" / "mkdocs.yml")
     session.run("python", "docs_tools/pages.py")
@@ -144,8 +144,8 @@ def site(session: nox.Session) -> None:
         session.run("properdocs", "serve", "-f", configuration)
         return
     session.run("properdocs", "build", "--strict", "-f", configuration)
-    names = ("site_pages", "site", "live", "playground_page", "players", "learn", "pyodide")
-    files = [f"tests/test_{name}.py" for name in names]
+    names = ["site_pages", "site", "live", "playground_page", "players", "learn", "pyodide"]
+    files = [f"tests/test_{name}.py" for name in [*names, "firefox"]]
     session.run("pytest", "-q", *files, *session.posargs)
 
 

@@ -186,6 +186,13 @@ def test_what_is_presented_fits_the_window(size, surface, page, address):
     assert page.evaluate(OVERLAPS, OFFERED) == []
 
 
+def test_a_phone_shows_the_page_instead(page, address):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}playground/?present")
+    page.wait_for_selector("[data-source]")
+    assert page.locator(".presented").count() == 0
+
+
 def test_a_class_sees_nothing_before_it_happens(page, address):
     page.goto(f"{address}playground/?present#surface=ball")
     page.wait_for_selector(".presented[data-source]")
