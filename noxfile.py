@@ -136,7 +136,7 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def site(session: nox.Session) -> None:
-    """Build both editions strictly, open every page in Chromium; show it: nox -s site -- serve."""
+    """Build both editions strictly, open them in two browsers; show it: nox -s site -- serve."""
     session.install("-e", ".[docs,site]")
     english, chinese = (str(BUILD / "pages" / f"{name}.yml") for name in ("mkdocs", "zh"))
     if session.posargs == ["serve"]:
@@ -147,7 +147,7 @@ def site(session: nox.Session) -> None:
     for configuration in (english, chinese):  # the second one goes into the first one's folder
         session.run("properdocs", "build", "--strict", "-f", configuration)
     names = ("site_pages", "chinese", "site", "chinese_site", "live", "playground_page", "players")
-    names += ("learn", "pyodide")
+    names += ("learn", "pyodide", "firefox")
     files = ["docs_tools/chinese.py", *(f"tests/test_{name}.py" for name in names)]
     session.run("pytest", "-q", *files, *session.posargs)
 

@@ -10,6 +10,7 @@
     ```python solution="cube"           run as code; all checks must hold
     ```python browser="no"              run as code, but not by Python in a reader's browser: it
                                         needs threads, Matplotlib or SciPy
+    ```python title="Mended"            run as code, and shown under a title
 
 All other `python` fences of a page run in order, in one namespace: as code, or as a doctest if they
 start with >>>. Where a `text` fence with an error follows at once, just that error must come. With
@@ -273,9 +274,10 @@ def expand(text, page, live=False):
         elif "check" in options:
             shown = ""
         elif fence.start in errors:
-            shown = f"```text\n{errors[fence.start]}\n```"
+            shown = f"```{{ .text .message }}\n{errors[fence.start]}\n```"
         elif fence.language == "python":
             head = "{ .python .run }" if live and runs(fence, browser=True) else "python"
+            head += f' title="{options["title"]}"' if "title" in options else ""
             shown = f"```{head}\n{fence.body}```"
             if fence.start in drawings:
                 shown += f"\n\n{drawings[fence.start]}"

@@ -143,13 +143,15 @@ def speed():
     folder = ROOT / "benchmarks"
     text, pages = (folder / "README.md").read_text(encoding="utf-8"), {}
     text = text.replace("[`peers/`](peers)", "`benchmarks/peers/`")
+    text = re.sub(r"\(results/([\w-]+\.svg)\)", r"(assets/speed/\1){ .paper }", text)
     for result in sorted((folder / "results").glob("*.md")):
-        text += f"\n## {result.stem}\n"
+        text += f"\n## All numbers: {result.stem}\n"
         picture = result.with_suffix(".svg")
         if picture.exists():
             pages[f"assets/speed/{picture.name}"] = picture.read_bytes()
-            alt = "The time of one update over the batch size, for each library"
-            text += f"\n![{alt}](assets/speed/{picture.name}){{ .paper }}\n"
+            if picture.name not in text:
+                alt = "The time of one update over the batch size, for each library"
+                text += f"\n![{alt}](assets/speed/{picture.name}){{ .paper }}\n"
         text += f"\n{result.read_text(encoding='utf-8').strip()}\n"
     return pages | {"speed.md": text}
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,24 @@ def test_the_bench_of_the_gpu_computes_the_same():
     there = ask("tinygrad_edu", *requests, BENCH_BACKEND="cupy")
     assert there[:2] == [pytest.approx(values) for values in on_host[:2]]
     assert there[2] > 0
+
+
+def test_the_page_says_what_was_measured():
+    text = (BENCH.parent / "README.md").read_text(encoding="utf-8")
+    result = (BENCH.parent / "results" / "cpu-1-thread.md").read_text(encoding="utf-8")
+    _title, lead, picture, *_ = text.split("\n\n")
+    assert picture.startswith("![")
+    for batch in (1, 10, 100, 1000, 10000, 60000):
+        row = re.search(rf"\| update {batch} SGD \|(.*)", result)[1]
+        by_hand, ours, pytorch, jax, *_ = (cell.split("·")[-1] for cell in row.split("|"))
+        ratios = [re.search(r"\*\*(.*)\*\*", cell)[1] for cell in (by_hand, pytorch, jax)]
+        assert f"| {batch} | {ours.strip()} | {' | '.join(ratios)} |" in text
+        if batch == 100:
+            assert re.findall(r"[\d.]+ µs|[\d.]+(?= times)", lead) == [
+                ours.strip(),
+                ratios[1],
+                ratios[0],
+            ]
 
 
 def test_what_a_library_lacks_is_left_out():

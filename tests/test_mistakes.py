@@ -10,24 +10,39 @@ import tinygrad_edu as tg
 fences = pytest.importorskip("fences", reason="the docs are not part of this package")
 
 PAGE = (Path(__file__).parent.parent / "docs" / "mistakes.md").read_text(encoding="utf-8")
-SETUP, *CODE = (fence.body for fence in fences.parse(PAGE) if fence.language == "python")
-ERRORS = [fence.options["raises"] for fence in fences.parse(PAGE) if fence.language == "text"]
-TITLES = re.findall(r"^## (.*)", PAGE, re.MULTILINE)
+SETUP, *SECTIONS = re.split(r"^##.? ", PAGE, flags=re.MULTILINE)
+MISTAKES = {it.partition("\n")[0]: it for it in SECTIONS if "```" in it}
+ERRORS = [title for title in MISTAKES if not title.endswith(" (no error)")]
+SILENT = [title for title in MISTAKES if title.endswith(" (no error)")]
 
 
-@pytest.mark.parametrize(("code", "error"), [*zip(CODE, ERRORS, strict=True)], ids=TITLES)
-def test_a_mistake_ends_in_its_error(code, error):
+def parts(title):
+    """Split an entry: the mistake, why it comes, and the mended code; run alone, all must hold."""
+    entry = MISTAKES[title]
+    assert list(fences.run(SETUP + entry, title, {}))
+    mistake, *message, mended = fences.parse(entry)
+    assert mended.options == {"title": "Mended"}
+    why = entry[(message or [mistake])[-1].end : mended.start].strip()
+    assert why[-1] in ".:"
+    return mistake, message, mended
+
+
+@pytest.mark.parametrize("title", ERRORS)
+def test_a_mistake_ends_in_its_error(title):
+    mistake, [message], _ = parts(title)
+    (setup,) = fences.parse(SETUP)
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        exec(SETUP + code, {})
-    assert error in [kind.__name__ for kind in caught.type.__mro__]
+        exec(setup.body + mistake.body, {})
+    assert message.options["raises"] in [kind.__name__ for kind in caught.type.__mro__]
     assert len(str(caught.value)) > 20
 
 
-def test_a_forgotten_zero_grad_adds_up():
-    w = tg.Tensor(2.0, requires_grad=True)
-    for _ in range(3):
-        (w * w).backward()
-    assert w.grad.item() == 12
+@pytest.mark.parametrize("title", SILENT)
+def test_a_mistake_without_an_error_shows_in_its_numbers(title):
+    mistake, message, mended = parts(title)
+    assert not message
+    assert mistake.body.startswith(">>> ")
+    assert mended.body.startswith(">>> ")
 
 
 def test_moved_parameters_need_a_new_optimizer():

@@ -111,7 +111,8 @@ def test_on_a_live_page_what_a_browser_can_run_is_marked():
 
 def test_an_error_of_a_class_is_put_in_as_it_is_told():
     page = '```python\n1 / 0\n```\n\n```text raises="ZeroDivisionError"\n```\n'
-    assert "```text\nZeroDivisionError: division by zero\n```" in fences.expand(page, "page")
+    shown = fences.expand(page, "page")
+    assert "```{ .text .message }\nZeroDivisionError: division by zero\n```" in shown
     with pytest.raises(AssertionError, match="page:1: expected 'ValueError', but got 'ZeroDiv"):
         fences.expand(page.replace("ZeroDivisionError", "ValueError"), "page")
     with pytest.raises(AssertionError, match="expected 'ZeroDivisionError', but got ''"):

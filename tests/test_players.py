@@ -20,6 +20,17 @@ CENTER = """selector => {
     return [box.left + box.width / 2, box.top + box.height / 2];
 }"""
 
+OFFERED = """:is(.presented .bar, .presented .settings, .presented .transport) > *,
+    .presented [data-pg=told], .presented .keys"""
+OVERLAPS = """selector => {
+    const seen = [...document.querySelectorAll(selector)].filter((part) => part.checkVisibility());
+    const boxes = seen.map((part) => part.getBoundingClientRect());
+    const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5 &&
+        Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;
+    return boxes.flatMap((a, i) => boxes.slice(i + 1).flatMap((b, j) => meet(a, b)
+        ? [`${seen[i].textContent} and ${seen[i + 1 + j].textContent}`] : []));
+}"""
+
 
 @pytest.fixture
 def page(browser):
@@ -171,6 +182,15 @@ def test_what_is_presented_fits_the_window(size, surface, page, address):
         if box and box["width"] and box["height"]:
             assert 0 <= box["x"] <= size[0] + 1 - box["width"], part
             assert 0 <= box["y"] <= size[1] + 1 - box["height"], part
+    page.keyboard.press("End")  # with a sentence beside the keys
+    assert page.evaluate(OVERLAPS, OFFERED) == []
+
+
+def test_a_phone_shows_the_page_instead(page, address):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}playground/?present")
+    page.wait_for_selector("[data-source]")
+    assert page.locator(".presented").count() == 0
 
 
 def test_a_class_sees_nothing_before_it_happens(page, address):

@@ -4,7 +4,7 @@
 //   <div class="playground" data-preset="surface=ball"></div>  a small one, with these settings
 //
 // A small one may have data-sliders="lr momentum", those that it offers, and data-play, to play by
-// itself where motion is welcome. Of a link with ?present, the first player fills the window.
+// itself where motion is welcome. Of a link with ?present, the first player fills a wide window.
 (() => {
   const boxes = [...document.querySelectorAll(".playground")];
   const FILES = [
@@ -23,7 +23,8 @@
 
   async function start() {
     await Promise.all(FILES.map(load));
-    const presented = new URLSearchParams(location.search).has("present");
+    const wide = matchMedia("(min-width: 60em)").matches; // as in playground.css
+    const presented = wide && new URLSearchParams(location.search).has("present");
     if (presented) new Player(boxes.shift(), true);
     // What is far down the page is made when it comes near.
     const near = new IntersectionObserver(
