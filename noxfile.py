@@ -195,6 +195,7 @@ def oldest(session: nox.Session) -> None:
         session,
         *("numpy==2.0.0", "pytest==8.2.0", "hypothesis==6.100.0", "pooch==1.8.0", "tqdm==4.66.0"),
         *("matplotlib==3.9.0", "scipy==1.13.0", "pytest-xdist==3.6.0", "pyyaml==6.0.1"),
+        "markdown==3.6",
         "pyparsing<3.3",  # it deprecates names that this Matplotlib uses
     )
 

@@ -12,6 +12,8 @@ ON_THE_HOST = {  # what is left out on CuPy, and why
     "test_live.py": "runs chapters in a browser",
     "test_playground_page.py": "opens the playground in a browser",
     "test_firefox.py": "opens pages in a browser",
+    "test_chinese.py": "is about texts",
+    "test_chinese_site.py": "opens pages in a browser",
     "test_pyodide.py": "runs Python in Node",
     "test_vendor.py": "is about files of the site",
     "test_docs.py": "is about texts",
