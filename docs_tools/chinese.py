@@ -36,6 +36,7 @@ ENGLISH = (  # the pages that stay English in the Chinese edition
 ENGLISH_ONLY = '<p class="untranslated">这一页还没有译成中文。</p>'
 ALONE = ("glossary.md", "script.md", "navigation.md")  # whose words are translated for them only
 ENTRY = re.compile(r"<!-- en\n(.*?)\n-->\n(.*?)(?=\n*<!-- en\n|\Z)", re.DOTALL)
+CLAIM = re.compile(r"(?:\((\w+ of \w+)\) )?(· )?[Cc]laim (\w+)")  # as cards name it
 WIDE = r"[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f“”‘’…—]"
 NUMBER = re.compile(r"(?<![\w.])[-+−±]?\d+(?:[.,]\d+)*(?:e[-+−]?\d+)?(?![\w])")
 
@@ -119,8 +120,10 @@ class Catalog:
         key = squeeze(text)
         if not worth(key):
             return text
-        if match := re.fullmatch(r"[Cc]laim (\w+)", key):
-            return f"论断 {match[1]}"
+        if match := CLAIM.fullmatch(key):
+            share, dot, claim = match.groups("")
+            share = share and f"（{share.replace(' of ', '/')}）"
+            return f"{share}{dot}论断 {claim}"
         words, numbers = numbers_out(key)
         for known in (key, words):
             for page in (self.page, self.anywhere.get(known, "")):
