@@ -104,6 +104,7 @@ class Catalog:
     def __init__(self, folder=FOLDER, begun=()):
         self.folder, self.pages, self.anywhere = folder, {page: {} for page in begun}, {}
         self.page, self.wanted = "", {}  # the page being translated; by page: key → translation
+        self.asked = {}  # the first page with a paragraph that lacks a translation: it goes there
         for file in sorted(folder.rglob("*.md")):
             entries = {
                 squeeze(english): squeeze(chinese)
@@ -131,7 +132,10 @@ class Catalog:
                 if done(known, found):
                     self.wanted.setdefault(page, {})[known] = found
                     return found if known == key else numbers_in(found, numbers)
-        self.wanted.setdefault(self.page, {})[words if computed else key] = None
+        lacking = words if computed else key
+        self.wanted.setdefault(self.page, {})[lacking] = None
+        if self.page not in ALONE:
+            self.asked.setdefault(lacking, self.page)
         return None
 
     def navigation(self, entries):
@@ -146,8 +150,13 @@ class Catalog:
             for it in entries
         ]
 
-    def script(self, folder):
-        """Return a script with the words of all scripts in a folder: `tr("…")`, and of Python."""
+    def script(self, folder, messages=()):
+        """Return a script with the words of all scripts in a folder: `tr("…")`, and of Python.
+
+        The messages of exercises stand in the catalog of the page to print, too.
+        """
+        self.page = "exercises.md"
+        words = {text: self.find(text) or text for text in messages}
         self.page = "script.md"
         said = [
             json.loads(word)
@@ -157,7 +166,7 @@ class Catalog:
             )
         ]
         said += [*playground.VERDICTS, *playground.REGIMES]
-        words = {text: self.find(text) or text for text in dict.fromkeys(said)}
+        words |= {text: self.find(text) or text for text in dict.fromkeys(said)}
         return f"globalThis.words = {json.dumps(words, ensure_ascii=False, indent=1)};\n"
 
     def missing(self, page):
@@ -184,6 +193,8 @@ class Catalog:
         for page, old in self.pages.items():
             known, text = {key: it for key, it in old.items() if done(key, it)}, ""
             for key, found in self.wanted.get(page, {}).items():
+                if not found and self.asked.get(key, page) != page and page not in ALONE:
+                    continue  # a translator meets it once
                 near = [] if found else difflib.get_close_matches(key, known, 1, 0.6)
                 text += f"<!-- en\n{key}\n-->\n"
                 text += f"{found or ' '.join(['TODO', *map(known.get, near)])}\n\n"
@@ -238,7 +249,7 @@ def translate(text, page, catalog):
             body = heading(body, seen, catalog)
         elif match := ADMONITION.fullmatch(body):
             title = match[2] or match[1].split()[1].capitalize()
-            body = f'{match[1]} "{catalog.find(title) or title}"'
+            body = f'{match[1]} "{titled(title, catalog) or title}"'
         elif body.startswith("|"):
             body = "|".join(cell(it, page, catalog) for it in re.split(r"(?<!\\)\|", body))
         elif body:
@@ -260,9 +271,20 @@ def heading(line, seen, catalog):
     marks, title, attributes = HEADING.fullmatch(line).groups()
     text = re.sub(r"\]\([^)]*\)|[`*\[]", "", title)
     anchor = unique(slugify(html.unescape(text), "-"), seen)
-    found = catalog.find(title)
+    found = titled(title, catalog)
     kept = attributes or (f" {{ #{anchor} }}" if found else " { lang=en }")
     return f"{marks}{found or title}{kept}"
+
+
+def titled(text, catalog):
+    """Translate a title; an exercise has one in its chapter, in the course and on paper."""
+    number = re.match(r"\d+\. ", text) if catalog.page.startswith("exercises") else None
+    if text.startswith("Exercise: "):
+        text = text.removeprefix("Exercise: ")
+        found = catalog.find(text[0].upper() + text[1:])
+        return found and f"练习：{found}"
+    found = catalog.find(text[number.end() :] if number else text)
+    return found and (number[0] if number else "") + found
 
 
 def cell(text, page, catalog):
@@ -296,11 +318,13 @@ def lines_of(text, catalog):
 
 
 def sentences(text, catalog):
-    """Translate what the ledger joins: the conditions, and the caveat."""
+    """Translate what the ledger joins: the conditions, and the caveat; each is in its note, too."""
     for match in re.finditer(r"\. ", text):
         parts = text[: match.start()], text[match.end() :]
-        if all(numbers_out(squeeze(part))[0] in catalog.anywhere for part in parts):
-            return "。".join(catalog.find(part, computed=True) for part in parts)
+        keys = [numbers_out(squeeze(part))[0] for part in parts]
+        if all(key in catalog.anywhere or key in catalog.asked for key in keys):
+            found = [catalog.find(part, computed=True) for part in parts]
+            return "。".join(found) if all(found) else text
     return catalog.find(text, computed=True) or text
 
 
@@ -352,3 +376,16 @@ def bet(data, catalog):
     kept["options"] = list(same.values())
     kept["answer"] = same.get(kept["answer"], kept["answer"])
     return html.escape(json.dumps(kept, ensure_ascii=False))
+
+
+def figure(data, name, catalog):
+    """Translate the words in a figure of a note; they are in the note's catalog."""
+    catalog.page = f"{name.rpartition('/')[0]}.md"
+
+    def label(match):
+        words = squeeze(html.unescape(match[2]))
+        found = catalog.find(words, computed=True) or match[2]
+        return match[1] + (found if found == match[2] else html.escape(found, quote=False))
+
+    text = re.sub(r"(<text\b[^>]*>)([^<]+)(?=</text>)", label, data.decode())
+    return text.replace("<svg ", '<svg xml:lang="zh-Hans" ', 1).encode()

@@ -121,6 +121,12 @@ def sheet(exercises, solved):
     return "\n\n".join(parts) + "\n"
 
 
+def messages(chapters):
+    """List what the checks of all exercises say in words."""
+    exercises = collect(["fifteen_minutes.md", *chapters]).values()
+    return [line for it in exercises for line in it.checks if "check_grads" not in line]
+
+
 def pages(chapters, text):
     """Fill the page of the course, and make those to print."""
     exercises = collect(["fifteen_minutes.md", *chapters])

@@ -394,7 +394,9 @@ def write(begun=()):
     for surface in playground.SURFACES:
         pages[f"assets/playground/precomputed/{surface}.js"] = precompute(surface, links)
     shown = {name: it for name, it in pages.items() if not name.startswith(SHARED)} | translated
-    shown["assets/words.zh.js"] = catalog.script(DOCS / "assets")
+    for name in [name for name in shown if re.fullmatch(r"notes/.*\.svg", name)]:
+        shown[name] = chinese.figure(shown[name], name, catalog)
+    shown["assets/words.zh.js"] = catalog.script(DOCS / "assets", course.messages(chapters()))
     replace(MADE, pages, [*vendored, ASSETS / "pyodide"])
     replace(MADE.parent / "zh", shown)
     put(MADE.parent / "mkdocs.yml", configuration(live).encode())

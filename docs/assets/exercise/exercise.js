@@ -75,7 +75,7 @@
   }
 
   function row({ says, holds, code, got, expected, error }) {
-    const line = element("li", { className: holds ? "holds" : "" }, element(code ? "code" : "span", {}, says));
+    const line = element("li", { className: holds ? "holds" : "" }, code ? element("code", {}, says) : tr(says));
     const list = element("dl", {});
     for (const [term, value] of [[tr("got"), got], [tr("expected"), expected], [tr("error"), error]]) {
       if (value !== undefined) list.append(element("dt", {}, term), element("dd", {}, element("code", {}, value)));
