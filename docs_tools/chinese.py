@@ -174,11 +174,14 @@ class Catalog:
         return [key for key, found in self.wanted.get(page, {}).items() if found is None]
 
     def problems(self):
-        """Say what is wrong: English that has changed, and numbers that a translation loses."""
-        found = []
+        """Say what is wrong: English that has changed, and numbers that a translation loses.
+
+        What a catalog lists as TODO is not: readers see English there, and how much of it.
+        """
+        found, listed = [], {key for entries in self.pages.values() for key in entries}
         for page, entries in self.pages.items():
             wanted, lacking = self.wanted.get(page, {}), self.missing(page)
-            found += [f"{page}: not translated: {key}" for key in lacking]
+            found += [f"{page}: not translated: {key}" for key in lacking if key not in listed]
             for key, chinese in entries.items():
                 if chinese and (numbers := lost(key, chinese)) and chinese[:4] != "TODO":
                     found.append(f"{page}: numbers {numbers} not once in: {chinese}")
@@ -187,6 +190,12 @@ class Catalog:
                     now = f"\n    is now: {near[0]}" if near else ""
                     found.append(f"{page}: translated, but no longer there: {key}{now}")
         return found
+
+    def progress(self):
+        """Say how much of the catalogs is translated."""
+        entries = [item for page in self.pages.values() for item in page.items()]
+        finished = sum(done(key, chinese) for key, chinese in entries)
+        return f"translations/zh: {finished} of {len(entries)} entries are translated"
 
     def update(self):
         """Write the catalogs anew, in the order of the pages; what is missing is marked TODO."""

@@ -422,6 +422,7 @@ if __name__ == "__main__":
         sys.exit(f"error: {error}")
     if "--update" in options:
         catalog.update()
+    print(catalog.progress())
     problems = catalog.problems()
     print(*(f"warning: translations/zh/{problem}" for problem in problems), sep="\n")
     sys.exit("--strict" in options and bool(problems))

@@ -114,9 +114,9 @@ def test_an_update_keeps_what_stands_and_marks_what_is_missing(catalog):
     assert text.count("TODO") == 1
     assert "一个球" in text
     again = chinese.Catalog(found.folder)
-    chinese.page(PAGE, "page.md", again)
-    again.update()
-    assert "TODO" in (found.folder / "page.md").read_text(encoding="utf-8")  # it was not translated
+    shown = chinese.page(PAGE.replace("rolls\non", "rolls\nfar"), "page.md", again)
+    assert again.problems() == []  # it is listed, so readers see English and are told
+    assert "本页还有 1 段没有译成中文" in shown
 
 
 def test_what_stands_in_another_page_s_catalog_is_found(catalog):
