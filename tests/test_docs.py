@@ -91,3 +91,14 @@ def test_core_can_be_read_in_a_quarter_of_an_hour():
 def test_the_readme_links_to_nothing_that_an_index_cannot_show():
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"\]\((?!https://)", page) == []
+
+
+def test_the_chinese_readme_has_the_code_and_the_parts_of_the_english_one():
+    parts = []
+    for name in ("README.md", "README.zh.md"):
+        page = (ROOT / name).read_text(encoding="utf-8")
+        code = re.findall(r"```.*?```", page, flags=re.DOTALL)
+        files = re.findall(r"^\| (`.*?) \|", page, flags=re.MULTILINE)
+        shape = re.findall(r"^(#+ |\* |\| )", page, flags=re.MULTILINE)
+        parts.append((code, files, shape))
+    assert parts[0] == parts[1]
