@@ -75,7 +75,7 @@ from tinygrad_edu.state import load, save
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.training import Score, evaluate, updates
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [  # noqa: RUF022 (in reading order)
     # derivatives: core.py, ops.py, functions.py, tensor.py, check.py
