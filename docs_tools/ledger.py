@@ -20,9 +20,10 @@ TITLES = {  # of the groups of examples
 BELIEFS = {  # and the verdicts that they rest on: with others, the site is not built
     "batch": (
         "For the same samples, small batches train better, because they make more updates; for the "
-        "same number of updates large ones do. At equal training loss small batches end in flatter "
-        "places, and are not seen to do better on new data by a point. Flatter places do better "
-        "from the usual first weights, as long as no layer is rescaled.",
+        "same number of updates, large ones do. At equal training loss, small batches end in "
+        "flatter places, but we did not see them do better on new data by a whole point. From the "
+        "usual first weights, networks in flatter places do better on new data, as long as no "
+        "layer is rescaled.",
         {
             "9": "reproduced under conditions",
             "11": "reproduced",
@@ -33,9 +34,9 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
         },
     ),
     "momentum": (
-        "A large enough λ carries a step past critical points and over small hills (how large, "
-        "friction predicts), and λ has to be tuned like η. Part of the gain is only the larger "
-        "effective rate η/(1 − λ).",
+        "A large enough λ carries a step past critical points and over small hills; a model with "
+        "friction predicts how large. λ has to be tuned like η. Part of the gain is only the "
+        "larger effective rate η/(1 − λ).",
         {
             "20": "reproduced",
             "26": "reproduced",
@@ -45,9 +46,9 @@ BELIEFS = {  # and the verdicts that they rest on: with others, the site is not 
     ),
     "critical_points": (
         "The Hessian's eigenvalues tell what a critical point is, unless one of them is zero; at a "
-        "saddle, a negative one shows the way down. Training ends in minima. Among all critical "
-        "points minima are rare where these can be counted; a search cannot tell. Batches leave a "
-        "saddle sooner if they differ along the way out.",
+        "saddle, a negative one shows the way down. Training ends in minima. Where all critical "
+        "points can be counted, few are minima; where they are only searched, we cannot say. "
+        "Batches leave a saddle sooner if they differ along the way out.",
         {
             "29": "reproduced under conditions",
             "30": "reproduced",
@@ -135,8 +136,8 @@ def ledger(folders):
             if note.startswith(f"notes/{group}/"):
                 link = f"[{claim['claim']}]({note}){{ #claim-{claim['claim']} }}"
                 row = [link, *(plain(claim[key]) for key in ("statement", "slide", "measured"))]
-                caveat = ". ".join(filter(None, [claim["conditions"], claim["caveat"]]))
-                rows.append([*row, badge(claim), plain(caveat)])
+                caveats = filter(None, [claim["conditions"], claim["caveat"]])
+                rows.append([*row, badge(claim), "<br>".join(plain(it) for it in caveats)])
         table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
         parts.append(
             f"## {title}\n\n**What to believe now.** {believe(group, claims)}\n\n"

@@ -128,9 +128,9 @@ def notes(folders):
         )
         index.append(f"## {title}\n\n{cards}")
     pages["notes/index.md"] = (
-        "# The notes, concept by concept\n\nEvery page is a script: it says what the notes claim, "
-        "runs, shows what came out, and judges. All verdicts are in the [ledger](../ledger.md).\n\n"
-        + "\n".join(index)
+        "# The notes, concept by concept\n\nEvery page is a script. It quotes a claim of the "
+        "notes, measures it, shows the result, and gives a verdict. All verdicts are in the "
+        "[ledger](../ledger.md).\n\n" + "\n".join(index)
     )
     return pages
 

@@ -303,7 +303,7 @@ evidence.report(
     "5b",
     "The single update of the large batch is the better one.",
     slide="no numbers",
-    ours=f"half less the share of single shots that lower the loss by more than the mortar's: "
+    ours=f"½ less the share of single shots that lower the loss by more than the mortar's update: "
     f"{coin[1]}; at 0.03 of the distance {coin[0.03]}. The mean fall in one update, mortar − gun: "
     f"{by_update} of {falls[mortar][:, USUAL].mean():.2g}; {at_best} at the best η of each",
     rule="one half less the share of shots that beat the mortar: reproduced if its 95 % interval "

@@ -4,7 +4,8 @@
 # The notes pass on a conjecture: a small batch (批次) ends in a *flat* minimum (平滑的最低点), the
 # large batch in a *sharp* one (陡峭的最低点). Is it so, and can a narrow valley hold a small batch?
 #
-# It cannot, the notes say: the noisy small batch jumps out. "Not proven yet", they add.
+# A narrow valley cannot hold it, the notes say, because its noise makes it jump out. They add: "not
+# proven yet".
 #
 # Sharpness can be measured. The Hessian's largest eigenvalue (特征值) λmax is the curvature of the
 # valley across its steepest wall. Keskar et al. (2017), whose numbers the lecture leans on, let an
@@ -13,8 +14,8 @@
 # $$\phi = 100 \cdot \frac{\max_y L(x + y) - L(x)}{1 + L(x)}, \qquad
 # |y_i| \le \varepsilon\,(|x_i| + 1).$$
 #
-# One trap has to be kept in view: both depend on *how far* the training has gone. With
-# cross-entropy, curvature itself fades as the loss goes to 0.
+# There is a trap: both measures depend on *how far* the training has gone. With cross-entropy,
+# curvature itself fades as the loss goes to 0.
 
 # %%
 import sys
@@ -119,8 +120,9 @@ def measure(model, setting):
 # 1. Cross-entropy, both at the training loss 0.03.
 # 2. Cross-entropy, both after 800 updates: their losses differ.
 # 3. The mean squared error, both at the loss 0.01.
-# 4. The conjecture itself: from where the large batch stands in 3, go on for 250 updates, once with
-#    B = 4 and once with all 500. Does the noise take it out of the sharp valley?
+# 4. The conjecture itself: start where the large batch ended in comparison 3, and train for 250
+#    more updates, once with B = 4 and once with all 500. Does the noise of B = 4 carry the network
+#    out of the sharp valley?
 
 # %%
 names = "cross-entropy, loss .03", "cross-entropy, 800 updates", "squared error, loss .01"
@@ -155,7 +157,7 @@ for name, pairs in results.items():
 # %% [markdown]
 # λmax and φ do not always agree. φ climbs along slopes, too, and a run that ends at a loss or after
 # a count is not quite at a minimum. In the fourth comparison the noise does carry the network to a
-# less curved place, but its training loss is then the higher one.
+# less curved place, but its training loss is higher there.
 
 # %% plot
 KESKAR = {  # φ of SB and LB
@@ -198,7 +200,8 @@ evidence.save(
 # ## The valleys
 #
 # The notes' drawing, measured: the training loss (solid) along the steepest direction of each of
-# the two minima, with the mean squared error at 0.01. Dashed is the loss on the test data.
+# the two minima, with the mean squared error at 0.01. The dashed lines are the loss on the test
+# data.
 
 # %%
 STEPS = np.linspace(-0.6, 0.6, 41)

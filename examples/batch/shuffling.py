@@ -304,7 +304,7 @@ evidence.report(
     headline=f"once for all costs {np.expm1(costs['once', best].mean):.0%} at η = {best:g}",
     quote="每看完一个epoch就把这笔大型资料打乱(shuffle),然后重新分批次.这样能保证每个epoch中的 "
     "batch 资料不同,避免偶然性",
-    caveat="of the training loss; on test it is a fraction of a point. It costs nothing, so do it",
+    caveat="the training loss gains; on test data, a fraction of a point. It is free, so do it",
 )
 evidence.report(
     "4c",

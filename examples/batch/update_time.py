@@ -44,9 +44,9 @@ arguments, _ = parser.parse_known_args()
 # `--full`.
 #
 # Two things are timed apart: fetching a batch (the loader gathers its shuffled images into one
-# array) and the update on it. The clock is that of the processor's work for this program, which
-# does not run while the processor works for another. (On a GPU it is the clock on the wall, and
-# since the work goes on after a call returns, we wait until a number of the result is back.)
+# array) and the update on it. The clock counts the processor's work for this program, and stands
+# still while the processor works for another. (On a GPU it is the clock on the wall, and since the
+# work goes on after a call returns, we wait until a number of the result is back.)
 
 # %%
 N, SIZES = 60_000, (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 60_000)
@@ -145,10 +145,10 @@ if arguments.backend == "cupy":
 # %% [markdown]
 # ## An update costs a + b·B
 #
-# Some work is the same for every update, a: to call the operations, and to step. And some is for
-# each sample, b. Up to about B = a/b samples the first is the larger part, and a larger batch is
-# nearly free; beyond, twice the samples take twice the time. Both are fitted so that the *relative*
-# errors are least, as on logarithmic axes.
+# An update has a fixed cost a, for calling the operations and taking the step, and a cost b for
+# each sample. Up to about B = a/b samples a is the larger part, and a larger batch is nearly free;
+# beyond, twice the samples take twice the time. Both costs are fitted so that the *relative* errors
+# are least, as on logarithmic axes.
 
 
 # %%
@@ -215,8 +215,8 @@ evidence.save(
 
 # %% [markdown]
 # At B = a/b the update takes twice as long as a tiny one. No line has a knee: what looks like one
-# on the slide is its linear axis. And the slide's b, 155 µs a sample, is far too much for a V100
-# and this network, and constant: it looks like the loading of the images rather than like the GPU.
+# on the slide is its linear axis. The slide's b is 155 µs a sample, whatever B is. That is far too
+# slow for a V100 and this network: it looks like the time to load the images, not to compute.
 
 # %% bet
 a, b, _error = fits["one thread"]

@@ -13,7 +13,7 @@
 #
 # $$m^t = \lambda m^{t-1} - \eta g^{t-1}, \qquad \theta^t = \theta^{t-1} + m^t.$$
 #
-# "May" is the word to measure, and to predict.
+# The ball "may" clear the hill, the notes say. When does it? We measure that, and predict it.
 
 # %%
 import sys
@@ -72,8 +72,9 @@ for λ, path in paths.items():
 # %% [markdown]
 # ## Four balls
 #
-# Along the way of λ = 0.9, where the notes' four balls are: how far the gradient alone would take
-# the ball, how far the last step alone, and how far it goes. The first ball has no last step.
+# The path with λ = 0.9 passes the places of the notes' four balls. Printed for each place: how far
+# the gradient alone would take the ball, how far the last step alone, and how far the ball goes.
+# The first ball has no last step.
 
 # %%
 path = paths[0.9]
@@ -98,11 +99,11 @@ for name, place in places.items():
 # %% [markdown]
 # ## The border, predicted by friction
 #
-# In time √η a step, the rule is a ball of mass 1 with friction: w″ = −L′ − γw′, where centered
-# differences give γ = (1 − λ)·√(2/(η(1 + λ))). Its energy E = ½w′² + L falls by γ|w′| for each unit
-# of the way, so dE/ds = −γ√(2(E − L)), and in this there is neither η nor λ. For each start there
-# is one friction γ\* up to which the ball still comes to the top. It says for every η which λ is
-# enough.
+# Let a step take the time √η. Then the rule is the motion of a ball of mass 1 with friction:
+# w″ = −L′ − γw′, where centered differences give γ = (1 − λ)·√(2/(η(1 + λ))). For each unit of the
+# way, the ball's energy E = ½w′² + L falls by γ|w′|, so dE/ds = −γ√(2(E − L)). This equation has γ
+# in it, but neither η nor λ. For each start there is a largest friction γ\* with which the ball
+# still comes to the top; from γ\* follows, for every η, which λ is enough.
 
 
 # %%
