@@ -300,8 +300,9 @@ def cell(text, page, catalog):
     """Translate a cell of a table."""
     left, bold, words, right = re.fullmatch(r"(\s*)(\*\*)?(.*?)(?:\*\*)?(\s*)", text).groups()
     if page == "ledger.md" and "<span" not in words and "](" not in words:
-        words = html.unescape(re.sub(r"\\(.)", r"\1", words))
-        return f"{left}{plain(sentences(words, catalog))}{right}"
+        lines = [html.unescape(re.sub(r"\\(.)", r"\1", it)) for it in words.split("<br>")]
+        found = [plain(catalog.find(it, computed=True) or it) for it in lines]
+        return f"{left}{'<br>'.join(found)}{right}"
     return f"{left}{bold or ''}{lines_of(words, catalog)}{bold or ''}{right}"
 
 
@@ -324,17 +325,6 @@ def lines_of(text, catalog):
         else:
             made.append(catalog.find(line, computed=True) or line)
     return "<br>".join(made)
-
-
-def sentences(text, catalog):
-    """Translate what the ledger joins: the conditions, and the caveat; each is in its note, too."""
-    for match in re.finditer(r"\. ", text):
-        parts = text[: match.start()], text[match.end() :]
-        keys = [numbers_out(squeeze(part))[0] for part in parts]
-        if all(key in catalog.anywhere or key in catalog.asked for key in keys):
-            found = [catalog.find(part, computed=True) for part in parts]
-            return "。".join(found) if all(found) else text
-    return catalog.find(text, computed=True) or text
 
 
 def paragraph(text, indent, catalog):

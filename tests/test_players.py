@@ -13,6 +13,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Players</t
 <link rel="stylesheet" href="{address}assets/playground/embed.css">
 <link rel="stylesheet" href="{address}assets/playground/playground.css">
 <body data-md-color-scheme="default"><main>{}</main>
+<script src="{address}assets/words.js"></script>
 <script src="{address}assets/live/python.js"></script>
 <script src="{address}assets/playground/start.js"></script>"""
 CENTER = """selector => {
