@@ -623,3 +623,14 @@ def test_a_step_is_the_formula_in_the_parameters_dtype(shape, dtype):
         for last in getattr(optimizer, "m", []):
             np.testing.assert_array_equal(tg.Tensor(last).numpy(), new)
             assert last.shape == shape  # an array also for a single number
+
+
+@pytest.mark.parametrize("wrong", ["0.1", None, [0.1], np.array([0.1, 0.2]), -1, float("nan"), 1j])
+@pytest.mark.parametrize("name", ["lr", "momentum"])
+def test_what_is_no_number_from_0_on_is_refused_and_changes_nothing(name, wrong):
+    optimizer = Momentum([leaf(1.0)], lr=0.5, momentum=0.25)
+    with pytest.raises(ValueError, match=f"{name}.* must be .* but is "):
+        setattr(optimizer, name, wrong)
+    with pytest.raises(ValueError, match=f"{name}.* must be .* but is "):
+        Momentum([leaf(1.0)], **{"lr": 0.1, name: wrong})
+    assert (optimizer.lr, optimizer.momentum) == (0.5, 0.25)

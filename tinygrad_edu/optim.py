@@ -57,6 +57,13 @@ def _step_with_nesterov(
     return theta + _inertia(m, g, lr, momentum), m
 
 
+def _is_number(value: Any, below: float) -> bool:
+    try:
+        return bool(0 <= value < below)
+    except (TypeError, ValueError):  # text, None, an array
+        return False
+
+
 class SGD:
     """Stochastic gradient descent: a step against the gradient of the batch, θ ← θ − ηg.
 
@@ -100,8 +107,8 @@ class SGD:
 
     @lr.setter
     def lr(self, lr: float) -> None:
-        if not 0 <= lr < math.inf:
-            raise ValueError(f"lr, the learning rate, must be a number from 0 on, but is {lr}")
+        if not _is_number(lr, math.inf):
+            raise ValueError(f"lr, the learning rate, must be a number from 0 on, but is {lr!r}")
         vars(self)["lr"] = float(lr)
 
     def zero_grad(self) -> None:
@@ -224,8 +231,8 @@ class Momentum(SGD):
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be from 0 to below 1, but is {momentum}")
+        if not _is_number(momentum, 1):
+            raise ValueError(f"momentum must be from 0 to below 1, but is {momentum!r}")
         vars(self)["momentum"] = float(momentum)
 
     def step(self) -> None:
