@@ -340,10 +340,10 @@ def configuration(live, catalog=None):
     config |= {"docs_dir": str(MADE), "site_dir": str(ROOT / "site")}
     if catalog:
         config |= {"docs_dir": str(MADE.parent / "zh"), "site_dir": str(ROOT / "site" / "zh")}
-        config["theme"]["language"] = "zh"
+        config["theme"]["language"] = "zh-Hans"
+        config["extra_javascript"].insert(0, "assets/words.zh.js")
         for kind in ("extra_css", "extra_javascript"):
             config[kind] = [f"../{file}" for file in config[kind]]
-        config["extra_javascript"].insert(0, "assets/words.zh.js")
         config["nav"] = catalog.navigation(config["nav"])
         plugins["search"] |= {"lang": "zh", "jieba_dict_user": str(chinese.FOLDER / "words.txt")}
     return yaml.safe_dump(config, allow_unicode=True, sort_keys=False, width=100)
@@ -393,10 +393,10 @@ def write(begun=()):
         translated[name] = prose.finish(chinese.page(text, name, catalog), name, pages)
     for surface in playground.SURFACES:
         pages[f"assets/playground/precomputed/{surface}.js"] = precompute(surface, links)
+    pages["assets/words.zh.js"] = catalog.script(DOCS / "assets", course.messages(chapters()))
     shown = {name: it for name, it in pages.items() if not name.startswith(SHARED)} | translated
     for name in [name for name in shown if re.fullmatch(r"notes/.*\.svg", name)]:
         shown[name] = chinese.figure(shown[name], name, catalog)
-    shown["assets/words.zh.js"] = catalog.script(DOCS / "assets", course.messages(chapters()))
     replace(MADE, pages, [*vendored, ASSETS / "pyodide"])
     replace(MADE.parent / "zh", shown)
     put(MADE.parent / "mkdocs.yml", configuration(live).encode())

@@ -30,10 +30,10 @@ def mark_chinese(text):
     """Say which words are Chinese, so that they are read out and drawn as such.
 
     >>> mark_chinese("[动量](x.md) in `动量` is momentum")
-    '[<span lang="zh">动量</span>](x.md) in `动量` is momentum'
+    '[<span lang="zh-Hans">动量</span>](x.md) in `动量` is momentum'
     """
     other = r"!\[[^\]]*\]\([^)]*\)|\]\([^)]*\)|`[^`\n]*`|<[^>\n]*>|^!!! .*$|^\?\?\? .*$"
-    mark = '<span lang="zh">{}</span>'
+    mark = '<span lang="zh-Hans">{}</span>'
     return outside(text, f"{other}|({HAN})", lambda m: mark.format(m[1]) if m[1] else m[0])
 
 

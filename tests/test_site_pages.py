@@ -191,7 +191,7 @@ def test_a_claim_that_is_not_there_is_refused():
 def test_chinese_is_marked_in_prose_only():
     front, image = "---\ndescription: 动量\n---\n\n", '![动量](动量.svg) <b title="动量">'
     page = f"{front}# 动量\n\n{image}\n\n```\n动量\n```\n"
-    assert prose.mark_chinese(page).count('<span lang="zh">动量</span>') == 1
+    assert prose.mark_chinese(page).count('<span lang="zh-Hans">动量</span>') == 1
 
 
 def test_descriptions_end_with_a_sentence():
