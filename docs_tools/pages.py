@@ -271,6 +271,14 @@ def link_names(text, page):
     return "".join(parts)
 
 
+def judged(folders):
+    """List the claims of each note."""
+    return {
+        f"notes/{script.parent.name}/{script.stem}.md": run_all.read_claims([folder])
+        for script, folder in folders.items()
+    }
+
+
 # ── The folder ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -386,7 +394,8 @@ def write(begun=()):
     pages["assets/card.png"] = card()
     texts = {name: page for name, page in pages.items() if name.endswith(".md")}
     links = presets(texts.values())
-    catalog, translated = chinese.Catalog(begun=begun), {}
+    timed = [note for note, claims in judged(folders).items() if any(it["timing"] for it in claims)]
+    catalog, translated = chinese.Catalog(begun=begun, timed=timed), {}
     for name, text in texts.items():
         pages[name] = prose.mark_chinese(prose.finish(text, name, pages))
         text = text.replace('src="../embed.html', 'src="../../embed.html')  # the English one's

@@ -98,6 +98,13 @@ def test_english_that_has_changed_is_told_with_what_it_was(before, after, proble
         assert "is now: The ball rolls far" in problems
 
 
+def test_what_a_page_says_on_a_slower_machine_only_is_no_drift(catalog):
+    found = catalog()
+    found.timed = ["page.md"]
+    chinese.page(PAGE.replace("saves", "costs"), "page.md", found)
+    assert found.problems() == []
+
+
 @pytest.mark.parametrize("lost", ["省下 {2} 次更新", "{1}{1}{2}", "{1} {2} {3}"])
 def test_a_translation_has_each_number_once(lost, catalog):
     found = catalog(CATALOG.replace("省下 {2} 次更新（B = {1}）", lost))
