@@ -33,7 +33,7 @@ ENGLISH = (  # the pages that stay English in the Chinese edition
     *("api/", "speed.md", "gpu.md", "trust.md", "mistakes.md", "papers.md"),
     *("changelog.md", "contributing.md", "add_an_operation.md"),
 )
-ENGLISH_ONLY = '<p class="untranslated">这一页还没有译成中文。</p>'
+ENGLISH_ONLY = '<p class="untranslated" lang="zh-Hans">这一页还没有译成中文。</p>'
 ALONE = ("glossary.md", "script.md", "navigation.md")  # whose words are translated for them only
 ENTRY = re.compile(r"<!-- en\n(.*?)\n-->\n(.*?)(?=\n*<!-- en\n|\Z)", re.DOTALL)
 CLAIM = re.compile(r"(?:\((\w+ of \w+)\) )?(· )?[Cc]laim (\w+)")  # as cards name it
@@ -239,8 +239,11 @@ def page(text, name, catalog):
     """Make the Chinese page, or say that there is only the English one."""
     if not name.startswith(ENGLISH) and name in catalog.pages:
         return translate(text, name, catalog)
+    front = FRONT.match(text)
+    head, text = (front[0][:-4], text[front.end() :]) if front else ("---\n", f"\n{text}")
     said = f"\n\n{ENGLISH_ONLY}"
-    return re.sub(r"^# .*$", lambda m: m[0] + said, text, count=1, flags=re.MULTILINE)
+    text = re.sub(r"^# .*$", lambda m: m[0] + said, text, count=1, flags=re.MULTILINE)
+    return f"{head}lang: en\n---\n{text}"
 
 
 def translate(text, page, catalog):

@@ -136,7 +136,8 @@ def test_what_stands_in_another_page_s_catalog_is_found(catalog):
 
 def test_a_page_without_a_catalog_stays_english_and_says_so(catalog):
     shown = chinese.page(PAGE, "other.md", catalog())
-    assert shown == PAGE.replace("# A ball", f"# A ball\n\n{chinese.ENGLISH_ONLY}")
+    body = PAGE.replace("# A ball", f"# A ball\n\n{chinese.ENGLISH_ONLY}")
+    assert shown == f"---\nlang: en\n---\n\n{body}"
 
 
 def test_a_verdict_that_is_a_link_and_a_bet_are_translated(catalog):

@@ -5,3 +5,6 @@ const tr = (text, ...values) => {
   const found = globalThis.words?.[text] ?? text;
   return found.replace(/\{(\d*)\}/g, (_, number) => values[number ? number - 1 : next++]);
 };
+
+// Join whole sentences: Chinese ones without a space.
+const sentences = (...told) => told.join(globalThis.words ? "" : " ");

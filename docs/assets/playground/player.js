@@ -113,7 +113,9 @@ const Player = (() => {
       this.box.dataset.surface = name;
       await this.change({});
       if (this.live || numbers.has(settings)) return;
-      this.find("badge").textContent += ` ${tr("Shown are the nearest settings to those of the link.")}`;
+      const badge = this.find("badge");
+      const nearest = tr("Shown are the nearest settings to those of the link.");
+      badge.textContent = sentences(badge.textContent, nearest);
     }
 
     choose(surface) {
@@ -271,9 +273,9 @@ const Player = (() => {
           ? tr("{} diverges, and is far outside at update {}.", name, places.length - 1)
           : tr("{} ends at ({}), where L = {}.", name, point(places.at(-1)), tiny(loss.at(-1)));
       if (!this.scene.settings.momentum) {
-        return `${tr("With λ = 0, Momentum is SGD.")} ${ending("SGD", sgd)}`;
+        return sentences(tr("With λ = 0, Momentum is SGD."), ending("SGD", sgd));
       }
-      return `${ending("SGD", sgd)} ${ending("Momentum", momentum)}`;
+      return sentences(ending("SGD", sgd), ending("Momentum", momentum));
     }
 
     drawStep(wanted) {
