@@ -345,6 +345,7 @@ def configuration(live, catalog=None):
     put(MADE.parent / name, data)
     python["inventories"] = [{"url": (MADE.parent / name).as_uri(), "base_url": NUMPY}]
     python["options"]["extensions"] = [str(ROOT / "docs_tools" / "doctests.py")]
+    plugins["search"]["jieba_dict_user"] = str(chinese.FOLDER / "words.txt")  # to be kept whole
     config |= {"docs_dir": str(MADE), "site_dir": str(ROOT / "site")}
     if catalog:
         config |= {"docs_dir": str(MADE.parent / "zh"), "site_dir": str(ROOT / "site" / "zh")}
@@ -353,7 +354,7 @@ def configuration(live, catalog=None):
         for kind in ("extra_css", "extra_javascript"):
             config[kind] = [f"../{file}" for file in config[kind]]
         config["nav"] = catalog.navigation(config["nav"])
-        plugins["search"] |= {"lang": "zh", "jieba_dict_user": str(chinese.FOLDER / "words.txt")}
+        plugins["search"]["lang"] = "zh"
     return yaml.safe_dump(config, allow_unicode=True, sort_keys=False, width=100)
 
 
