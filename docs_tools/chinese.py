@@ -125,7 +125,7 @@ class Catalog:
         if match := CLAIM.fullmatch(key):
             share, dot, claim = match.groups("")
             share = share and f"（{share.replace(' of ', '/')}）"
-            return f"{share}{dot}论断 {claim}"
+            return f"{share} {dot}论断 {claim}".lstrip()
         words, numbers = numbers_out(key)
         for known in (key, words):
             for page in (self.page, self.anywhere.get(known, "")):
@@ -338,7 +338,9 @@ def paragraph(text, indent, catalog):
     """Translate a paragraph, an item of a list, or a line of HTML."""
     if text.startswith('<figure class="backward-pass'):
         return text  # the library's own words
-    if TAG.match(text) or text.startswith("claim "):
+    if text.startswith("claim "):  # the verdicts of a card
+        return nodes(f">{text}<", catalog)[1:-1]
+    if TAG.match(text):
         return BET.sub(lambda m: bet(m[1], catalog), nodes(text, catalog))
     mark, text = BULLET.fullmatch(text.split("\n")[0]) and BULLET.match(text).groups()[0], text
     mark = mark or ""

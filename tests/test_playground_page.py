@@ -314,6 +314,7 @@ def test_it_plays_on_when_python_comes(browser, address):
     page = browser.new_page()
     page.goto(f"{address}playground/#surface=ball")
     wait(page, "precomputed")
+    page.select_option("[data-pg=speed]", "0.25")  # so that Python comes before the end
     page.click("[data-pg=play]")
     wait(page, "live")
     assert text(page, "play") == "Pause"
