@@ -21,6 +21,7 @@ import difflib
 import html
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import fences
@@ -38,6 +39,7 @@ ALONE = ("glossary.md", "script.md", "navigation.md")  # whose words are transla
 ENTRY = re.compile(r"<!-- en\n(.*?)\n-->\n(.*?)(?=\n*<!-- en\n|\Z)", re.DOTALL)
 CLAIM = re.compile(r"(?:\((\w+ of \w+)\) )?(· )?[Cc]laim (\w+)")  # as cards name it
 WIDE = r"[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f“”‘’…—]"
+KEPT = re.compile(r"`[^`]+`|\]\([^)]*\)|\d+(?:[.,]\d+)*")  # what stands in both editions
 NUMBER = re.compile(r"(?<![\w.])[-+−±]?\d+(?:[.,]\d+)*(?:e[-+−]?\d+)?(?![\w])")
 
 
@@ -85,7 +87,14 @@ def numbers_in(text, numbers):
 
 
 def lost(key, chinese):
-    """List the numbers of a key that its translation does not have exactly once."""
+    """List what a translation loses: code, links, written numbers, and each {} exactly once.
+
+    >>> lost("`B` = 32 saves {} updates", "`b` = 23 省下 {} 次更新")
+    ['`B`', '32']
+    """
+    kept, found = (Counter(KEPT.findall(re.sub(r"\{\d*\}", "", it))) for it in (key, chinese))
+    if kept - found:
+        return [*(kept - found)]
     marks = [f"<{i}>" for i in range(key.count("{}"))]
     try:
         return [it for it in marks if numbers_in(chinese, marks).count(it) != 1]
@@ -187,8 +196,8 @@ class Catalog:
             new = [key for key in new if self.asked.get(key) not in self.timed]
             found += [f"{page}: not translated: {key}" for key in new]
             for key, chinese in entries.items():
-                if chinese and (numbers := lost(key, chinese)) and chinese[:4] != "TODO":
-                    found.append(f"{page}: numbers {numbers} not once in: {chinese}")
+                if chinese and (gone := lost(key, chinese)) and chinese[:4] != "TODO":
+                    found.append(f"{page}: {', '.join(gone)} not once in: {chinese}")
                 if key not in wanted and page not in self.timed:
                     near = difflib.get_close_matches(key, lacking, 1, 0.6)
                     now = f"\n    is now: {near[0]}" if near else ""
