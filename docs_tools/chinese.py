@@ -37,7 +37,7 @@ ENGLISH = (  # the pages that stay English in the Chinese edition
 ENGLISH_ONLY = '<p class="untranslated" lang="zh-Hans">这一页还没有译成中文。</p>'
 ALONE = ("glossary.md", "script.md", "navigation.md")  # whose words are translated for them only
 ENTRY = re.compile(r"<!-- en\n(.*?)\n-->\n(.*?)(?=\n*<!-- en\n|\Z)", re.DOTALL)
-CLAIM = re.compile(r"(?:\((\w+ of \w+)\) )?(· )?[Cc]laim (\w+)")  # as cards name it
+CLAIM = re.compile(r"(?:\((\w+ of \w+)\))? ?(· )?(?:[Cc]laim (\w+))?")  # as cards name it
 WIDE = r"[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f“”‘’…—]"
 KEPT = re.compile(r"`[^`]+`|\]\([^)]*\)|\d+(?:[.,]\d+)*")  # what stands in both editions
 NUMBER = re.compile(r"(?<![\w.])[-+−±]?\d+(?:[.,]\d+)*(?:e[-+−]?\d+)?(?![\w])")
@@ -134,7 +134,7 @@ class Catalog:
         if match := CLAIM.fullmatch(key):
             share, dot, claim = match.groups("")
             share = share and f"（{share.replace(' of ', '/')}）"
-            return f"{share}{dot}论断 {claim}"
+            return f"{share}{dot}{claim and f'论断 {claim}'}"
         words, numbers = numbers_out(key)
         for known in (key, words):
             for page in (self.page, self.anywhere.get(known, "")):
@@ -347,7 +347,9 @@ def paragraph(text, indent, catalog):
     """Translate a paragraph, an item of a list, or a line of HTML."""
     if text.startswith('<figure class="backward-pass'):
         return text  # the library's own words
-    if TAG.match(text) or text.startswith("claim "):
+    if text.startswith("claim "):  # the verdicts on a card
+        return nodes(f">{text}<", catalog)[1:-1]
+    if TAG.match(text):
         return BET.sub(lambda m: bet(m[1], catalog), nodes(text, catalog))
     mark, text = BULLET.fullmatch(text.split("\n")[0]) and BULLET.match(text).groups()[0], text
     mark = mark or ""

@@ -174,6 +174,14 @@ def test_a_verdict_that_is_a_link_and_a_bet_are_translated(catalog):
     assert "&quot;question&quot;: &quot;什么&quot;" in shown
 
 
+def test_the_verdicts_on_a_card_are_translated(catalog):
+    badge = '<span class="verdict reproduced">{}</span>'
+    card = f"claim 4 {badge} (3 of 4) · claim 4b {badge} (1 of 2)"
+    shown = chinese.page(f"# A ball\n\n{card.format(*['it rolls'] * 2)}\n", "page.md", catalog())
+    it = badge.format("它在滚")
+    assert f"论断 4 {it} （3/4）· 论断 4b {it} （1/2）" in shown
+
+
 def test_words_of_scripts_are_collected(catalog, tmp_path):
     (tmp_path / "a.js").write_text('say(tr("it rolls"), tr(\n  "{} of {}", 1, 2))')
     found = catalog()
