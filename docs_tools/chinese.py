@@ -346,7 +346,7 @@ def lines_of(text, catalog):
 def paragraph(text, indent, catalog):
     """Translate a paragraph, an item of a list, or a line of HTML."""
     if text.startswith('<figure class="backward-pass'):
-        return text  # the library's own words
+        return text.replace("<figure ", '<figure lang="en" ', 1)  # the library's own words
     if text.startswith("claim "):  # the verdicts on a card
         return nodes(f">{text}<", catalog)[1:-1]
     if TAG.match(text):
