@@ -21,6 +21,7 @@ import difflib
 import html
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import fences
@@ -36,8 +37,9 @@ ENGLISH = (  # the pages that stay English in the Chinese edition
 ENGLISH_ONLY = '<p class="untranslated" lang="zh-Hans">这一页还没有译成中文。</p>'
 ALONE = ("glossary.md", "script.md", "navigation.md")  # whose words are translated for them only
 ENTRY = re.compile(r"<!-- en\n(.*?)\n-->\n(.*?)(?=\n*<!-- en\n|\Z)", re.DOTALL)
-CLAIM = re.compile(r"(?:\((\w+ of \w+)\) )?(· )?[Cc]laim (\w+)")  # as cards name it
+CLAIM = re.compile(r"(?:\((\w+ of \w+)\))? ?(· )?(?:[Cc]laim (\w+))?")  # as cards name it
 WIDE = r"[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f“”‘’…—]"
+KEPT = re.compile(r"`[^`]+`|\]\([^)]*\)|\d+(?:[.,]\d+)*")  # what stands in both editions
 NUMBER = re.compile(r"(?<![\w.])[-+−±]?\d+(?:[.,]\d+)*(?:e[-+−]?\d+)?(?![\w])")
 
 
@@ -85,7 +87,14 @@ def numbers_in(text, numbers):
 
 
 def lost(key, chinese):
-    """List the numbers of a key that its translation does not have exactly once."""
+    """List what a translation loses: code, links, written numbers, and each {} exactly once.
+
+    >>> lost("`B` = 32 saves {} updates", "`b` = 23 省下 {} 次更新")
+    ['`B`', '32']
+    """
+    kept, found = (Counter(KEPT.findall(re.sub(r"\{\d*\}", "", it))) for it in (key, chinese))
+    if kept - found:
+        return [*(kept - found)]
     marks = [f"<{i}>" for i in range(key.count("{}"))]
     try:
         return [it for it in marks if numbers_in(chinese, marks).count(it) != 1]
@@ -125,7 +134,8 @@ class Catalog:
         if match := CLAIM.fullmatch(key):
             share, dot, claim = match.groups("")
             share = share and f"（{share.replace(' of ', '/')}）"
-            return f"{share} {dot}论断 {claim}".lstrip()
+            claim = claim and f"论断 {claim}"
+            return f"{share}{' ' if share and dot else ''}{dot}{claim}"
         words, numbers = numbers_out(key)
         for known in (key, words):
             for page in (self.page, self.anywhere.get(known, "")):
@@ -187,8 +197,8 @@ class Catalog:
             new = [key for key in new if self.asked.get(key) not in self.timed]
             found += [f"{page}: not translated: {key}" for key in new]
             for key, chinese in entries.items():
-                if chinese and (numbers := lost(key, chinese)) and chinese[:4] != "TODO":
-                    found.append(f"{page}: numbers {numbers} not once in: {chinese}")
+                if chinese and (gone := lost(key, chinese)) and chinese[:4] != "TODO":
+                    found.append(f"{page}: {', '.join(gone)} not once in: {chinese}")
                 if key not in wanted and page not in self.timed:
                     near = difflib.get_close_matches(key, lacking, 1, 0.6)
                     now = f"\n    is now: {near[0]}" if near else ""
@@ -337,8 +347,8 @@ def lines_of(text, catalog):
 def paragraph(text, indent, catalog):
     """Translate a paragraph, an item of a list, or a line of HTML."""
     if text.startswith('<figure class="backward-pass'):
-        return text  # the library's own words
-    if text.startswith("claim "):  # the verdicts of a card
+        return text.replace("<figure ", '<figure lang="en" ', 1)  # the library's own words
+    if text.startswith("claim "):  # the verdicts on a card
         return nodes(f">{text}<", catalog)[1:-1]
     if TAG.match(text):
         return BET.sub(lambda m: bet(m[1], catalog), nodes(text, catalog))

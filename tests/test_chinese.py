@@ -112,6 +112,28 @@ def test_a_translation_has_each_number_once(lost, catalog):
     assert any("not once in" in problem for problem in found.problems())
 
 
+@pytest.mark.parametrize(
+    "change", [("(there.md)。", "(their.md)。"), ("见[这里](there.md)", "见下")]
+)
+def test_a_translation_keeps_the_links(change, catalog):
+    found = catalog(CATALOG.replace(*change))
+    assert "on, see [here](there.md)" in chinese.page(PAGE, "page.md", found)
+    assert any("](there.md) not once in" in problem for problem in found.problems())
+
+
+# Other words for terms of the glossary; what is quoted or in parentheses are the notes' own.
+OTHERS = "小批量 大批量 批大小 轮次 局部最小 局部最大 黑塞 海塞 陡峭程度 噪音 权值 回传".split()
+
+
+def test_a_term_is_translated_in_one_way():
+    found = []
+    for file in sorted(chinese.FOLDER.rglob("*.md")):
+        for _, text in chinese.ENTRY.findall(file.read_text(encoding="utf-8")):
+            own = re.sub(r"“[^”]*”|（[^）]*）", "", text)
+            found += [f"{file.name}: {word}: {text}" for word in OTHERS if word in own]
+    assert found == []
+
+
 def test_an_update_keeps_what_stands_and_marks_what_is_missing(catalog):
     found = catalog()
     chinese.page(PAGE.replace("rolls\non", "rolls\nfar"), "page.md", found)
@@ -150,6 +172,14 @@ def test_a_verdict_that_is_a_link_and_a_bet_are_translated(catalog):
     assert '[<span class="verdict reproduced">它在滚</span>（2 之 1）](ledger.md#claim-1)' in shown
     assert "<br>[一个球](ball.md)" in shown
     assert "&quot;question&quot;: &quot;什么&quot;" in shown
+
+
+def test_the_verdicts_on_a_card_are_translated(catalog):
+    badge = '<span class="verdict reproduced">{}</span>'
+    card = f"claim 4 {badge} (3 of 4) · claim 4b {badge} (1 of 2)"
+    shown = chinese.page(f"# A ball\n\n{card.format(*['it rolls'] * 2)}\n", "page.md", catalog())
+    it = badge.format("它在滚")
+    assert f"论断 4 {it} （3/4）· 论断 4b {it} （1/2）" in shown
 
 
 def test_words_of_scripts_are_collected(catalog, tmp_path):

@@ -324,9 +324,9 @@ def test_it_plays_on_when_python_comes(browser, address):
 @pytest.mark.parametrize("link", ["surface=ravine&start=0,0", "surface=saddle&start=1,1"])
 def test_a_start_where_nothing_moves_is_a_picture_too(link, live):
     redrawn(live, lambda: live.evaluate(f"location.hash = {link!r}"))
+    live.wait_for_function("document.querySelector('[data-pg=larger]').textContent === ''")
     assert live.locator("[data-pg=loss] .path").count() == 2
     assert "NaN" not in live.inner_html(".playground")
-    assert text(live, "larger") == ""
 
 
 def test_the_links_to_try_set_what_they_say(live):
