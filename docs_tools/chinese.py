@@ -135,7 +135,7 @@ class Catalog:
             share, dot, claim = match.groups("")
             share = share and f"（{share.replace(' of ', '/')}）"
             claim = claim and f"论断 {claim}"
-            return f"{share}{' ' if share and dot else ''}{dot}{claim}"
+            return f"{share}{dot}{claim}"
         words, numbers = numbers_out(key)
         for known in (key, words):
             for page in (self.page, self.anywhere.get(known, "")):
