@@ -105,6 +105,12 @@ def test_what_a_page_says_on_a_slower_machine_only_is_no_drift(catalog):
     assert found.problems() == []
 
 
+def test_under_which_conditions_a_claim_holds_may_differ_by_rounding(catalog):
+    found = catalog(CATALOG + "\n<!-- en\nreproduced: k = {}\n-->\n复现：k = {}\n")
+    chinese.page(f"{PAGE}\n<p>reproduced: k = 2; not seen: k = 4</p>\n", "page.md", found)
+    assert found.problems() == []
+
+
 @pytest.mark.parametrize("lost", ["省下 {2} 次更新", "{1}{1}{2}", "{1} {2} {3}"])
 def test_a_translation_has_each_number_once(lost, catalog):
     found = catalog(CATALOG.replace("省下 {2} 次更新（B = {1}）", lost))
